@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+# The three verbs every CMakeLists.txt of the project uses, so that a target is one line:
+#
+#   culvert_library(NAME SOURCES .. [DEPENDS ..])            static library culvert_NAME, alias culvert::NAME
+#   culvert_test(NAME SOURCES .. DEPENDS .. [LABELS ..])     GoogleTest program NAME_test, registered with CTest
+#   culvert_script_test(NAME COMMAND .. [LABELS ..] [TIMEOUT S] [RESOURCE R])
+#   culvert_fuzz(NAME SOURCES .. DEPENDS ..)                 libFuzzer program with clang; always a corpus regression test
+#   culvert_bench(NAME SOURCES .. DEPENDS ..)                google-benchmark program; runs once, tiny, as a test
+
+add_library(culvert_flags INTERFACE)
+target_compile_features(culvert_flags INTERFACE cxx_std_20)
+target_compile_options(culvert_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+  -Wcast-qual -Wundef -Werror -fno-omit-frame-pointer -fstack-protector-strong)
+target_compile_definitions(culvert_flags INTERFACE _GLIBCXX_ASSERTIONS)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT CULVERT_SANITIZE)
+  target_compile_options(culvert_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+if(CULVERT_SANITIZE)
+  target_compile_options(culvert_flags INTERFACE -fsanitize=${CULVERT_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(culvert_flags INTERFACE -fsanitize=${CULVERT_SANITIZE})
+endif()
+target_include_directories(culvert_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+
+function(culvert_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(culvert_${name} STATIC ${arg_SOURCES})
+  add_library(culvert::${name} ALIAS culvert_${name})
+  target_link_libraries(culvert_${name} PUBLIC culvert_flags ${arg_DEPENDS})
+endfunction()
+
+function(culvert_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  if(NOT CULVERT_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  add_executable(${name}_test ${arg_SOURCES})
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPENDS} culvert_flags GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name}_test)
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
+function(culvert_script_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT;RESOURCE" "COMMAND;LABELS" ${ARGN})
+  if(NOT CULVERT_TESTS)
+    return()
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
+    ENVIRONMENT "CULVERT_BIN=$<TARGET_FILE:culvert>;CULVERT_BUILD=${PROJECT_BINARY_DIR};PYTHONPATH=${PROJECT_SOURCE_DIR}/tests/support")
+  if(arg_RESOURCE)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK ${arg_RESOURCE})
+  endif()
+endfunction()
+
+# A fuzz target is a file with LLVMFuzzerTestOneInput. Two programs come of it: NAME_fuzz_replay (any compiler) runs the
+# corpus once and is a test; NAME_fuzz (clang, preset `fuzz`) is the fuzzer itself.
+function(culvert_fuzz name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT CULVERT_TESTS)
+    return()
+  endif()
+  if(CULVERT_FUZZ)
+    add_executable(${name}_fuzz ${arg_SOURCES})
+    target_link_libraries(${name}_fuzz PRIVATE ${arg_DEPENDS} culvert_flags)
+    target_compile_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name}_fuzz_replay ${arg_SOURCES} ${PROJECT_SOURCE_DIR}/fuzz/replay_main.cc)
+    target_link_libraries(${name}_fuzz_replay PRIVATE ${arg_DEPENDS} culvert_flags)
+    add_test(NAME fuzz_${name} COMMAND ${name}_fuzz_replay ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
+    set_tests_properties(fuzz_${name} PROPERTIES LABELS "unit;fuzz" TIMEOUT 120)
+  endif()
+endfunction()
+
+function(culvert_bench name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
+  if(NOT CULVERT_TESTS OR NOT CULVERT_BENCH)
+    return()
+  endif()
+  add_executable(${name}_bench ${arg_SOURCES})
+  target_link_libraries(${name}_bench PRIVATE ${arg_DEPENDS} culvert_flags benchmark::benchmark benchmark::benchmark_main)
+  add_test(NAME bench_${name} COMMAND ${name}_bench --benchmark_min_time=0.001)
+  set_tests_properties(bench_${name} PROPERTIES LABELS "unit;bench" TIMEOUT 120)
+endfunction()

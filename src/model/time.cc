@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/time.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+
+namespace culvert {
+
+namespace {
+
+using std::chrono::days;
+using std::chrono::sys_days;
+using std::chrono::year_month_day;
+
+constexpr std::int64_t kDayMs = 86'400'000;
+
+struct Unit {
+  std::string_view name;
+  std::int64_t ms;
+};
+constexpr std::array<Unit, 5> kUnits{{{"d", kDayMs}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
+
+std::optional<int> digits(std::string_view text, std::size_t at, std::size_t count) {
+  if (at + count > text.size()) return std::nullopt;
+  int value = 0;
+  for (std::size_t i = at; i < at + count; ++i) {
+    if (text[i] < '0' || text[i] > '9') return std::nullopt;
+    value = value * 10 + (text[i] - '0');
+  }
+  return value;
+}
+
+// Reads `.123` (one to three digits) into milliseconds and moves `rest` behind it.
+std::optional<int> fraction_ms(std::string_view& rest) {
+  if (rest.empty() || rest.front() != '.') return 0;
+  std::size_t count = 0;
+  while (count + 1 < rest.size() && rest[count + 1] >= '0' && rest[count + 1] <= '9') ++count;
+  if (count == 0 || count > 3) return std::nullopt;
+  int value = *digits(rest, 1, count);
+  for (std::size_t i = count; i < 3; ++i) value *= 10;
+  rest.remove_prefix(count + 1);
+  return value;
+}
+
+}  // namespace
+
+std::string format_utc(EventTime time) {
+  const std::int64_t day = time.value() >= 0 ? time.value() / kDayMs : -((-time.value() + kDayMs - 1) / kDayMs);
+  const auto in_day = time.value() - day * kDayMs;
+  const year_month_day date{sys_days{days{day}}};
+  return fmt::format("{:04d}-{:02d}-{:02d}T{:02d}:{:02d}:{:02d}.{:03d}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), in_day / 3'600'000,
+                     in_day / 60'000 % 60, in_day / 1'000 % 60, in_day % 1'000);
+}
+
+std::optional<EventTime> parse_utc(std::string_view text) {
+  const auto year = digits(text, 0, 4);
+  const auto month = digits(text, 5, 2);
+  const auto day = digits(text, 8, 2);
+  const auto hour = digits(text, 11, 2);
+  const auto minute = digits(text, 14, 2);
+  const auto second = digits(text, 17, 2);
+  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':') {
+    return std::nullopt;
+  }
+  auto rest = text.substr(19);
+  const auto ms = fraction_ms(rest);
+  if (!ms || !(rest.empty() || rest == "Z")) return std::nullopt;
+  const year_month_day date{std::chrono::year{*year}, std::chrono::month{static_cast<unsigned>(*month)},
+                            std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 59) return std::nullopt;
+  const std::int64_t day_number = sys_days{date}.time_since_epoch().count();
+  return EventTime{day_number * kDayMs + *hour * 3'600'000LL + *minute * 60'000LL + *second * 1'000LL + *ms};
+}
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  constexpr std::int64_t kMost = 3653 * kDayMs;
+  std::int64_t total = 0;
+  if (text.empty()) return std::nullopt;
+  while (!text.empty()) {
+    std::int64_t count = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (error != std::errc{} || count < 0 || text.front() == '-') return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    std::size_t letters = 0;
+    while (letters < text.size() && text[letters] >= 'a' && text[letters] <= 'z') ++letters;
+    const Unit* found = nullptr;
+    for (const Unit& unit : kUnits) {
+      if (text.substr(0, letters) == unit.name) found = &unit;
+    }
+    if (found == nullptr || count > kMost / found->ms) return std::nullopt;
+    total += count * found->ms;
+    if (total > kMost) return std::nullopt;
+    text.remove_prefix(letters);
+  }
+  return Millis{total};
+}
+
+std::string format_duration(Millis duration) {
+  std::int64_t rest = duration.count();
+  if (rest == 0) return "0s";
+  std::string text = rest < 0 ? "-" : "";
+  rest = rest < 0 ? -rest : rest;
+  for (const Unit& unit : kUnits) {
+    if (rest / unit.ms == 0) continue;
+    text += fmt::format("{}{}", rest / unit.ms, unit.name);
+    rest %= unit.ms;
+  }
+  return text;
+}
+
+}  // namespace culvert

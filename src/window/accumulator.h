@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The partial aggregate of one device in one pane or window.
+//
+// Flow    [fold] takes a reading in; [merge] joins two accumulators; [summarize] makes the numbers people read.
+// Owner   deltas and images hold one each.
+// Time    none: which readings belong together was decided before.
+// Bounds  72 bytes; at most kCountMost readings, checked by merge_fits(), so that every sum fits its type.
+// See     docs/semantics.md: aggregates.  Integers only: merge is commutative and associative, so the same readings
+//         give the same bytes in whatever order and grouping they were folded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "model/micro.h"
+
+namespace culvert {
+
+// 1e8 readings of magnitude 1e9: sum of squares 1e8 * 1e30 (in 1e-12) = 1e38 < 2^127 = 1.7e38.
+inline constexpr std::int64_t kCountMost = 100'000'000;
+
+struct Accumulator {
+  std::int64_t count = 0;
+  Int128 sum = 0;          // millionths
+  Int128 sum_squares = 0;  // 1e-12
+  Micro min{};             // meaningless while count == 0
+  Micro max{};
+
+  void fold(Micro value) {
+    const std::int64_t v = value.value();
+    if (count == 0) {
+      min = max = value;
+    } else {
+      if (value < min) min = value;
+      if (value > max) max = value;
+    }
+    ++count;
+    sum += v;
+    sum_squares += static_cast<Int128>(v) * v;
+  }
+
+  void merge(const Accumulator& other);
+
+  friend bool operator==(const Accumulator&, const Accumulator&) = default;
+};
+
+// False if the two together would exceed kCountMost.
+[[nodiscard]] constexpr bool merge_fits(const Accumulator& a, const Accumulator& b) {
+  return a.count + b.count <= kCountMost;
+}
+
+// What a reader of the table sees; every value is a function of the accumulator alone.
+struct Summary {
+  Micro mean;    // sum / count, half to even
+  Micro stddev;  // population: isqrt(count * sum_squares - sum^2) / count, half to even
+};
+
+// accumulator.count must be > 0.
+[[nodiscard]] Summary summarize(const Accumulator& accumulator);
+
+}  // namespace culvert
