@@ -19,16 +19,25 @@ fail() {
   exit "${2:-1}"
 }
 
-# logged LOG COMMAND..: runs it with its output in LOG; shows the end of LOG only if it fails.
+# logged COMMAND..: runs it with its output in a file of the cache; shows the end of that only if it fails.
 logged() {
-  local log=$1
-  shift
-  "$@" >>"$log" 2>&1 </dev/null && return 0
-  local code=$?
+  local log=$culvert_cache/logs/$culvert_script.log code=0
+  mkdir -p "$culvert_cache/logs"
+  "$@" >>"$log" 2>&1 </dev/null || code=$?
+  [ "$code" != 0 ] || return 0
   say "failed with exit code $code: $*"
   tail -n 30 "$log" >&2
   say "whole log: $log"
   return "$code"
+}
+
+# scratch NAME: makes an empty directory in the cache, on the same file system as the result, and sets `work` to it.
+# It goes when the script ends, however it ends.
+scratch() {
+  mkdir -p "$culvert_cache"
+  work=$(mktemp -d "$culvert_cache/$1.XXXXXX")
+  # shellcheck disable=SC2064 # the name as it is now
+  trap "rm -rf '$work'" EXIT
 }
 
 # locked NAME SECONDS: holds the lock until the script ends, so that two builds do not fetch or build the same thing.
@@ -70,7 +79,8 @@ install_packages() {
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" -gt 0 ] || return 0
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
-  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3)
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Use-Pty=0 -o DPkg::Lock::Timeout=600
+    -o Acquire::Retries=3)
   # Package lists may be absent (container images) or name versions that have since gone: then refresh once.
   if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 ||
     ! as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2; then
