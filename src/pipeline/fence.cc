@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "model/check.h"
+#include "model/mutant.h"
 
 namespace culvert {
 
@@ -45,7 +46,7 @@ Result<Fence> Fence::advance(const OffsetRange& contributions, const ReadSpan& s
     keep(std::max(hole.first, span.read.next), hole.next);
   }
   // Between what is known to be folded and what was read lies what somebody else may still bring.
-  keep(std::max(next_, span.prefix), std::min(span.read.first, result.next_));
+  if (!CULVERT_MUTANT(kNoHoles)) keep(std::max(next_, span.prefix), std::min(span.read.first, result.next_));
   std::sort(result.holes_.begin(), result.holes_.end());
   if (result.holes_.size() > kHolesMost) {
     return Error::fatal(ErrorKind::kData,

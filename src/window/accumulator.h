@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "model/micro.h"
+#include "model/mutant.h"
 
 namespace culvert {
 
@@ -35,7 +36,11 @@ struct Accumulator {
       if (value > max) max = value;
     }
     ++count;
-    sum += v;
+    if (CULVERT_MUTANT(kFloatingPointSum)) {
+      sum = static_cast<Int128>(static_cast<float>(sum) + static_cast<float>(v));
+    } else {
+      sum += v;
+    }
     sum_squares += static_cast<Int128>(v) * v;
   }
 
