@@ -29,6 +29,9 @@ class FunctionBatch {
       if (!done) return done.error();
       if (*done) return (*pipeline)->stats();
       // Others folded part of this batch: fold it again, record by record against what is stored now.
+      const Error contended = Error::retriable_error(
+          ErrorKind::kTryAgain, where_.name() + ": other writers fold the same records at this moment");
+      if (!wait_(++attempt_, contended)) return contended;
       load_before = records_.back().offset.next();
     }
   }

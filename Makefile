@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door.  Everything here is thin: scripts/ installs, CMake builds, CTest runs.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+RELEASE := build/release
+
+.PHONY: help demo test test-all bench build deps-build deps-test deps-bench fuzz clean
+-include infra/infra.mk
+
+help: ## Say what can be made
+	@echo "culvert: make TARGET"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+demo: build ## Install what is needed, build, stream simulated sensors through an embedded broker into windows, verify them
+	@$(RELEASE)/culvert demo $(DEMO_ARGS)
+
+build: deps-build ## Build build/release/culvert
+	@scripts/build release $(JOBS) culvert
+
+test: deps-test ## Install what is needed, build, run the tests (under 30 minutes on 2 cores)
+	@scripts/test $(JOBS)
+
+test-all: deps-test ## Run every test, the slow ones too
+	@scripts/test $(JOBS) all
+
+bench: deps-bench ## Measure: decode and fold, end to end against peers; prints ratios
+	@scripts/bench $(BENCH_ARGS)
+
+deps-build:
+	@scripts/install-deps build
+
+deps-test:
+	@scripts/install-deps build test
+
+deps-bench:
+	@scripts/install-deps build test bench
+
+fuzz: deps-test ## Build the fuzzers with clang and run each for FUZZ_SECONDS (60)
+	@scripts/fuzz $(or $(FUZZ_SECONDS),60)
+
+clean: ## Remove build/ (downloads stay cached outside of the tree)
+	rm -rf build
