@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every command of the program, one line each.
+//
+// Flow    *_command.cc -> main.cc.
+// Owner   none.
+// Time    none.
+// Bounds  none.
+// See     command.h for how to add one.
+#pragma once
+
+#include "app/command.h"
+
+namespace culvert {
+
+[[nodiscard]] CommandSpec version_command();
+
+}  // namespace culvert

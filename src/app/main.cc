@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of commands, in the order help shows them.
+#include "app/commands.h"
+#include "app/program.h"
+
+int main(int argc, char** argv) {
+  return culvert::run_program(
+      {
+          culvert::version_command(),
+      },
+      argc, argv);
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/option_groups.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "app/config_file.h"
+#include "app/did_you_mean.h"
+
+namespace culvert {
+
+namespace {
+
+bool is_topic_name(std::string_view name) {
+  constexpr std::size_t kTopicBytesMost = 249;
+  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  return !name.empty() && name.size() <= kTopicBytesMost && name != "." && name != ".." &&
+         name.find_first_not_of(kAllowed) == std::string_view::npos;
+}
+
+Error secret_in_sight(const std::string& key, const OptionSource& source) {
+  const std::string_view seen = source.kind == SourceKind::kCommandLine
+                                    ? "the command line, which every user of this machine can read"
+                                    : "the environment, which child processes and crash reports inherit";
+  const std::string_view instead = key == "sasl.password" ? ", or --password-file PATH" : "";
+  return Error::fatal(
+      source.kind == SourceKind::kCommandLine ? ErrorKind::kUsage : ErrorKind::kConfiguration,
+      fmt::format("{} must not stand on {}: put it into a file and say {}=@file:PATH{}", key, seen, key, instead));
+}
+
+// Two places for one fact would leave open which of them wins.
+Result<void> refuse_option_of_its_own(std::string_view key) {
+  const bool group = key == "group.id";
+  if (!group && key != "bootstrap.servers" && key != "metadata.broker.list") return {};
+  return Error::fatal(ErrorKind::kConfiguration, fmt::format("{} has an option of its own: {}", key,
+                                                             group ? "--group (-G)" : "--bootstrap-server (-b)"));
+}
+
+}  // namespace
+
+bool is_secret_property(std::string_view key) {
+  constexpr std::array<std::string_view, 6> kEndings{"password", "secret", "ssl.key.pem", "ssl_key", "token", ".jwt"};
+  return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) { return key.ends_with(ending); });
+}
+
+// ---- Kafka ----------------------------------------------------------------------------------------------------------
+
+void KafkaOptions::declare(OptionSet& options, GroupOption group) {
+  options.heading("Kafka");
+  options.text({"bootstrap-server", 'b'}, "HOST:PORT,..", &bootstrap_servers_, "Brokers to begin with.").required =
+      true;
+  Option& topic = options.text({"topic", 't'}, "TOPIC", &topic_, "The topic.");
+  topic.required = true;
+  topic.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
+    if (!is_topic_name(text))
+      return refuse_value(text, "is not a topic name (letters, digits, '.', '_', '-'; at most 249)");
+    topic_ = text;
+    return {};
+  };
+  if (group == GroupOption::kRequired) {
+    options.text({"group", 'G'}, "GROUP", &group_, "Consumer group; several processes of a group share the partitions.")
+        .required = true;
+  }
+  Option property;
+  property.name = "property";
+  property.letter = 'X';
+  property.value_name = "KEY=VALUE";
+  property.help =
+      "Property of the Kafka client, as librdkafka's CONFIGURATION.md lists them. A value @file:PATH or @fd:N is read "
+      "from there; secrets are taken in no other way.";
+  property.repeatable = true;
+  property.apply = [this](std::string_view text, const OptionSource& source) -> Result<void> {
+    const auto equals = text.find('=');
+    if (equals == std::string_view::npos || equals == 0) return refuse_value(text, "is not of the form KEY=VALUE");
+    return add_property(std::string(text.substr(0, equals)), std::string(text.substr(equals + 1)), source);
+  };
+  options.add(std::move(property));
+  Option file;
+  file.name = "kafka-config";
+  file.value_name = "FILE";
+  file.help = "Properties of the Kafka client, one KEY=VALUE a line.";
+  file.apply = [this](std::string_view path, const OptionSource&) { return add_property_file(std::string(path)); };
+  options.add(std::move(file));
+  options.text("password-file", "FILE", &password_file_, "File that holds the password (sasl.password).");
+  options.properties("kafka", [this](const std::string& key, const std::string& value, const OptionSource& source) {
+    return add_property(key, value, source);
+  });
+}
+
+Result<void> KafkaOptions::add_property(const std::string& key, const std::string& value, const OptionSource& source) {
+  if (auto result = refuse_option_of_its_own(key); !result) return result;
+  switch (source.kind) {
+    case SourceKind::kFile:
+      from_config_[key] = value;
+      return {};
+    case SourceKind::kEnvironment:
+    case SourceKind::kCommandLine:
+      if (is_secret_property(key) && !is_secret_reference(value)) return secret_in_sight(key, source);
+      (source.kind == SourceKind::kEnvironment ? from_environment_ : from_command_line_)[key] = value;
+      return {};
+  }
+  return {};
+}
+
+Result<void> KafkaOptions::add_property_file(const std::string& path) {
+  auto text = read_small_file(path);
+  if (!text) return text.error();
+  auto properties = parse_properties(*text, path);
+  if (!properties) return properties.error();
+  from_property_file_.clear();  // a later source names another file
+  for (Property& property : *properties) {
+    if (auto result = refuse_option_of_its_own(property.key); !result) {
+      return result.error().within(fmt::format("{}: line {}", path, property.line));
+    }
+    from_property_file_[property.key] = std::move(property.value);
+  }
+  return {};
+}
+
+Result<KafkaTarget> KafkaOptions::target(Log& log) const {
+  KafkaTarget target{bootstrap_servers_, topic_, group_, {}};
+  for (const Properties* source : {&from_config_, &from_property_file_, &from_environment_, &from_command_line_}) {
+    for (const auto& [key, value] : *source) target.properties[key] = value;
+  }
+  if (!password_file_.empty()) target.properties["sasl.password"] = "@file:" + password_file_;
+  for (auto& [key, value] : target.properties) {
+    if (is_secret_reference(value)) {
+      auto secret = read_secret(value);
+      if (!secret) return secret.error().within(key);
+      value = *std::move(secret);
+    }
+    if (is_secret_property(key)) log.redact(value);
+  }
+  return target;
+}
+
+// ---- Definition -----------------------------------------------------------------------------------------------------
+
+void DefinitionOptions::declare(OptionSet& options) {
+  Definition& d = definition_;
+  options.heading("Windows");
+  options.duration("window", &d.size, "Length of a window.");
+  options
+      .duration("advance", &advance_, "Distance between the starts of windows; shorter than --window: hopping windows.")
+      .default_text = "as --window: tumbling windows";
+  options.duration("out-of-orderness", &d.out_of_orderness,
+                   "How far a partition's event times may lag behind its newest one before a window closes.");
+  options.duration("allowed-lateness", &d.allowed_lateness,
+                   "How long after its closing a window still takes readings; later ones become dead letters.");
+  options.duration("max-future", &d.max_future, "How far an event time may lie ahead of its record's own timestamp.");
+  options.heading("Records");
+  options.text("device-field", "NAME", &d.fields.device, "Field that names the device.");
+  options.text("timestamp-field", "NAME", &d.fields.timestamp, "Field that holds the event time.");
+  options.text("value-field", "NAME", &d.fields.value, "Field that holds the measured value.");
+  options.choice<TimestampUnit>(
+      "timestamp-unit",
+      {{"text", TimestampUnit::kText}, {"s", TimestampUnit::kSeconds}, {"ms", TimestampUnit::kMilliseconds}},
+      &d.timestamp_unit, "RFC 3339 text, or a number since 1970 in this unit.");
+  options.choice<KeyType>("key-type", {{"number", KeyType::kNumber}, {"string", KeyType::kString}}, &d.key_type,
+                          "What device ids are; fixed when the table is made.");
+  options.text("value-name", "STEM", &d.value_name, "Stem of the columns: avg_STEM, min_STEM, ..");
+  options.bytes("record-bytes-max", &d.record_bytes_max, "Longer records become dead letters.");
+  options.finish([this] { return validate(definition()); });
+}
+
+Definition DefinitionOptions::definition() const {
+  Definition definition = definition_;
+  definition.advance = advance_.value_or(definition.size);
+  definition.kind = definition.advance == definition.size ? WindowKind::kTumbling : WindowKind::kHopping;
+  return definition;
+}
+
+// ---- Table ----------------------------------------------------------------------------------------------------------
+
+Result<TableSpec> parse_table_spec(std::string_view text) {
+  const auto colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string_view name = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  const std::vector<std::string> kinds{"sqlite", "dynamodb"};
+  if (colon == std::string_view::npos || std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+    return refuse_value(text, fmt::format("is neither sqlite:FILE nor dynamodb:NAME{}",
+                                          colon == std::string_view::npos ? "" : did_you_mean(kind, kinds)));
+  }
+  if (name.empty()) return refuse_value(text, fmt::format("names no table after '{}:'", kind));
+  return TableSpec{kind == "sqlite" ? TableKind::kSqlite : TableKind::kDynamoDb, std::string(name)};
+}
+
+void TableOptions::declare(OptionSet& options, std::string_view default_table) {
+  Option option;
+  option.name = "table";
+  option.value_name = "sqlite:FILE|dynamodb:NAME";
+  option.help = "The aggregate table.";
+  option.heading = "Table";
+  option.required = default_table.empty();
+  option.default_text = default_table;
+  option.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
+    auto spec = parse_table_spec(text);
+    if (!spec) return spec.error();
+    table_ = *std::move(spec);
+    return {};
+  };
+  if (!default_table.empty()) {
+    const auto applied = option.apply(default_table, OptionSource{});
+    CULVERT_CHECK(applied.ok(), "a command's default table is not a table");
+  }
+  options.add(std::move(option));
+}
+
+}  // namespace culvert

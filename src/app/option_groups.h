@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Groups of options that several commands share.
+//
+// Flow    a command holds the groups it needs as members, declares them in its declare() and asks them in its run().
+// Owner   the command.
+// Time    none.
+// Bounds  checked while reading; definition() goes through the model's validate().
+// See     docs/formats.md: configuration file; docs/security.md: secrets.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/log.h"
+#include "app/option_set.h"
+#include "model/definition.h"
+#include "model/result.h"
+
+namespace culvert {
+
+// Where and how to reach Kafka: what adapters/kafka needs, in plain values.
+struct KafkaTarget {
+  std::string bootstrap_servers;                  // HOST:PORT,..
+  std::string topic;                              // empty where the command has no topic
+  std::string group;                              // empty where the command has no group
+  std::map<std::string, std::string> properties;  // of the client, secrets resolved
+};
+
+enum class GroupOption : std::uint8_t { kNone, kRequired };
+
+class KafkaOptions {
+ public:
+  KafkaOptions() = default;
+  KafkaOptions(const KafkaOptions&) = delete;
+  KafkaOptions& operator=(const KafkaOptions&) = delete;
+  ~KafkaOptions() = default;
+
+  void declare(OptionSet& options, GroupOption group);
+
+  // Merges the sources ([kafka] < --kafka-config < environment < -X), reads secrets and registers them with the log.
+  [[nodiscard]] Result<KafkaTarget> target(Log& log) const;
+
+ private:
+  using Properties = std::map<std::string, std::string>;
+  Result<void> add_property(const std::string& key, const std::string& value, const OptionSource& source);
+  Result<void> add_property_file(const std::string& path);
+
+  std::string bootstrap_servers_;
+  std::string topic_;
+  std::string group_;
+  std::string password_file_;
+  Properties from_config_;
+  Properties from_property_file_;
+  Properties from_environment_;
+  Properties from_command_line_;
+};
+
+// True for properties of the Kafka client whose value is a password, key or other secret.
+[[nodiscard]] bool is_secret_property(std::string_view key);
+
+class DefinitionOptions {
+ public:
+  DefinitionOptions() = default;
+  DefinitionOptions(const DefinitionOptions&) = delete;
+  DefinitionOptions& operator=(const DefinitionOptions&) = delete;
+  ~DefinitionOptions() = default;
+
+  // Also checks the whole definition after all sources are read.
+  void declare(OptionSet& options);
+  // As checked.
+  [[nodiscard]] Definition definition() const;
+
+ private:
+  Definition definition_;
+  std::optional<Millis> advance_;
+};
+
+enum class TableKind : std::uint8_t { kSqlite, kDynamoDb };
+
+struct TableSpec {
+  TableKind kind = TableKind::kSqlite;
+  std::string name;  // file or table
+};
+
+// `sqlite:FILE` or `dynamodb:NAME`.
+[[nodiscard]] Result<TableSpec> parse_table_spec(std::string_view text);
+
+class TableOptions {
+ public:
+  // Required unless a default is given.
+  void declare(OptionSet& options, std::string_view default_table = {});
+  [[nodiscard]] const TableSpec& table() const { return table_; }
+
+ private:
+  TableSpec table_;
+};
+
+}  // namespace culvert
