@@ -29,8 +29,8 @@ inline constexpr Micro kMicroMost{1'000'000'000 * kMicroPerUnit};
 
 enum class MicroParse {
   kOk,
-  kNotANumber,   // not a number of the JSON grammar
-  kOutOfRange,   // |value| > 1e9, after rounding
+  kNotANumber,  // not a number of the JSON grammar
+  kOutOfRange,  // |value| > 1e9, after rounding
 };
 
 // Reads the text of a JSON number (RFC 8259: no plus sign, no leading zeros, exponent allowed) exactly; more than six

@@ -13,19 +13,19 @@ namespace culvert {
 
 enum class Mutant : int {
   kNone = 0,
-  kUnknownIsSuccess = 1,         // take a lost reply for "stored"
-  kRetryAddsAgain = 2,           // after a lost reply, merge the delta once more into what is stored now
-  kFoldStraddling = 3,           // merge a delta that the fence covers in part
-  kNoHoles = 4,                  // forget the gap below a batch: a redrive is swallowed
-  kCheckpointFirst = 5,          // write the checkpoint before the items
-  kOneFenceForAll = 6,           // one scalar fence for all partitions
-  kStateByPartition = 7,         // keep a partition's state across a revoke and a new assignment
-  kConflictIsOurs = 8,           // after a crash, take the item found for one that does not hold our records yet
-  kCommitFirst = 9,              // commit to Kafka before the checkpoint is stored
-  kCheckpointBackwards = 10,     // a late writer overwrites a newer checkpoint
-  kFloatingPointSum = 11,        // sum in floating point
-  kWatermarkFromZero = 12,       // forget the maxima at a restart
-  kLaterMaximum = 13,            // store maxima of records above the checkpoint's next
+  kUnknownIsSuccess = 1,      // take a lost reply for "stored"
+  kRetryAddsAgain = 2,        // after a lost reply, merge the delta once more into what is stored now
+  kFoldStraddling = 3,        // merge a delta that the fence covers in part
+  kNoHoles = 4,               // forget the gap below a batch: a redrive is swallowed
+  kCheckpointFirst = 5,       // write the checkpoint before the items
+  kOneFenceForAll = 6,        // one scalar fence for all partitions
+  kStateByPartition = 7,      // keep a partition's state across a revoke and a new assignment
+  kConflictIsOurs = 8,        // after a crash, take the item found for one that does not hold our records yet
+  kCommitFirst = 9,           // commit to Kafka before the checkpoint is stored
+  kCheckpointBackwards = 10,  // a late writer overwrites a newer checkpoint
+  kFloatingPointSum = 11,     // sum in floating point
+  kWatermarkFromZero = 12,    // forget the maxima at a restart
+  kLaterMaximum = 13,         // store maxima of records above the checkpoint's next
 };
 
 #ifdef CULVERT_MUTANTS

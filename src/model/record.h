@@ -23,9 +23,9 @@ namespace culvert {
 
 struct Record {
   Offset offset;
-  std::optional<RecordTime> timestamp;      // absent: the log has none (message format 0)
-  std::optional<std::string_view> key;      // absent: null key
-  std::optional<std::string_view> value;    // absent: tombstone
+  std::optional<RecordTime> timestamp;    // absent: the log has none (message format 0)
+  std::optional<std::string_view> key;    // absent: null key
+  std::optional<std::string_view> value;  // absent: tombstone
 };
 
 struct Reading {
@@ -36,7 +36,7 @@ struct Reading {
 
 // Why a record is set aside.  The order is that of docs/formats.md; the names below are what tables and queries show.
 enum class DeadLetterReason : std::uint8_t {
-  kNone,             // not a dead letter
+  kNone,  // not a dead letter
   kNotJson,
   kNotObject,
   kMissingField,
@@ -48,8 +48,8 @@ enum class DeadLetterReason : std::uint8_t {
   kTooLarge,
   kTombstone,
   kFutureEventTime,
-  kLate,             // every window (or the named ones) had passed its allowed lateness
-  kGeneration,       // an offset that was already dealt with carries a newer record: the topic was made anew
+  kLate,        // every window (or the named ones) had passed its allowed lateness
+  kGeneration,  // an offset that was already dealt with carries a newer record: the topic was made anew
 };
 
 [[nodiscard]] std::string_view reason_name(DeadLetterReason reason);

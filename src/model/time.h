@@ -35,8 +35,8 @@ using EventTime = TimePoint<struct EventTimeTag>;
 // The Kafka record's own timestamp.  Absent on very old logs: std::optional where it is used.
 using RecordTime = TimePoint<struct RecordTimeTag>;
 
-inline constexpr EventTime kEventTimeFirst{0};                  // 1970-01-01T00:00:00.000Z
-inline constexpr EventTime kEventTimeNext{253402300800000};     // 10000-01-01T00:00:00.000Z, exclusive
+inline constexpr EventTime kEventTimeFirst{0};               // 1970-01-01T00:00:00.000Z
+inline constexpr EventTime kEventTimeNext{253402300800000};  // 10000-01-01T00:00:00.000Z, exclusive
 
 // Half-open [start, end).
 struct Window {

@@ -46,9 +46,9 @@ Result<Checkpoint> cover(Checkpoint checkpoint, const CoveredRange& range) {
   if (range.offsets.empty()) return checkpoint;
   CULVERT_CHECK(range.offsets.first >= checkpoint.next, "a covered range was folded twice");
   auto& ranges = checkpoint.ranges;
-  const auto at = std::lower_bound(
-      ranges.begin(), ranges.end(), range,
-      [](const CoveredRange& a, const CoveredRange& b) { return a.offsets.first < b.offsets.first; });
+  const auto at =
+      std::lower_bound(ranges.begin(), ranges.end(), range,
+                       [](const CoveredRange& a, const CoveredRange& b) { return a.offsets.first < b.offsets.first; });
   CULVERT_CHECK(at == ranges.end() || range.offsets.next <= at->offsets.first, "covered ranges overlap");
   CULVERT_CHECK(at == ranges.begin() || (at - 1)->offsets.next <= range.offsets.first, "covered ranges overlap");
   ranges.insert(at, range);
@@ -67,10 +67,11 @@ Result<Checkpoint> cover(Checkpoint checkpoint, const CoveredRange& range) {
   }
   ranges = std::move(joined);
   if (ranges.size() > kRangesMost) {
-    return Error::fatal(ErrorKind::kData,
-                        fmt::format("the checkpoint would hold {} separate offset ranges above {} (at most {}): redrive "
-                                    "the batches that were discarded, oldest first, then go on",
-                                    ranges.size(), checkpoint.next.value(), kRangesMost));
+    return Error::fatal(
+        ErrorKind::kData,
+        fmt::format("the checkpoint would hold {} separate offset ranges above {} (at most {}): redrive "
+                    "the batches that were discarded, oldest first, then go on",
+                    ranges.size(), checkpoint.next.value(), kRangesMost));
   }
   return checkpoint;
 }

@@ -51,7 +51,8 @@ class Coverage {
     pieces_.back().to.offset = next;
     read_next_ = next;
   }
-  // Writes `running` into the end of the last piece; extend_plain() leaves that to be done once, before pieces are used.
+  // Writes `running` into the end of the last piece; extend_plain() leaves that to be done once, before pieces are
+  // used.
   void settle(const Progress& running);
 
   // Takes the pieces, or what lies below `until` of them.

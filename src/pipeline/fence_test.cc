@@ -51,7 +51,8 @@ TEST(Fence, GapBelowTheBatchBecomesAHoleThatARedriveFills) {
 }
 
 TEST(Fence, ReadingPartOfAHoleKeepsTheRest) {
-  const auto advanced = fence(100, {range(10, 40)}).advance(range(20, 25), {.prefix = Offset{0}, .read = range(20, 30)});
+  const auto advanced =
+      fence(100, {range(10, 40)}).advance(range(20, 25), {.prefix = Offset{0}, .read = range(20, 30)});
   ASSERT_TRUE(advanced.ok());
   EXPECT_EQ(*advanced, fence(100, {range(10, 20), range(30, 40)}));
 }

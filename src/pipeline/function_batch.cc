@@ -93,7 +93,8 @@ Result<PipelineStats> fold_function_batch(AggregateTable& table, const PipelineO
                                           const StreamPartition& where, std::span<const Record> records,
                                           const WaitForRetry& wait) {
   CULVERT_CHECK(!records.empty(), "a batch of no records");
-  CULVERT_CHECK(options.emission == Emission::kEarly, "a function keeps no state, so it cannot wait for windows to close");
+  CULVERT_CHECK(options.emission == Emission::kEarly,
+                "a function keeps no state, so it cannot wait for windows to close");
   return FunctionBatch(table, options, decoder, where, records, wait).run();
 }
 

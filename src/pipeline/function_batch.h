@@ -18,9 +18,9 @@ namespace culvert {
 // Pauses before attempt `attempt` (1, 2, ..); false: give up, the batch fails and will be delivered again.
 using WaitForRetry = std::function<bool(int attempt, const Error& error)>;
 
-// Folds the records (ascending offsets, gaps allowed, not empty) into the table.  When it returns ok, every record is in
-// every item it belongs to or is a dead letter, and the checkpoint says so.
-// Error: the table cannot be used (the whole batch must be delivered again), or a stated limit was reached.
+// Folds the records (ascending offsets, gaps allowed, not empty) into the table.  When it returns ok, every record is
+// in every item it belongs to or is a dead letter, and the checkpoint says so. Error: the table cannot be used (the
+// whole batch must be delivered again), or a stated limit was reached.
 [[nodiscard]] Result<PipelineStats> fold_function_batch(AggregateTable& table, const PipelineOptions& options,
                                                         Decoder& decoder, const StreamPartition& where,
                                                         std::span<const Record> records, const WaitForRetry& wait);

@@ -104,20 +104,23 @@ Result<void> GroupMember::check_log(const StreamPartition& where, const Checkpoi
   const std::string anew = fmt::format("if the topic was made anew, start its new incarnation with --generation {}",
                                        options_.generation + 1);
   if (!checkpoint.topic_id.empty() && !log.topic_id.empty() && checkpoint.topic_id != log.topic_id) {
-    return Error::fatal(ErrorKind::kData, fmt::format("{}: the topic's id is {}, the checkpoint was written for id {}: {}",
-                                                      where.name(), log.topic_id, checkpoint.topic_id, anew));
+    return Error::fatal(ErrorKind::kData,
+                        fmt::format("{}: the topic's id is {}, the checkpoint was written for id {}: {}", where.name(),
+                                    log.topic_id, checkpoint.topic_id, anew));
   }
   if (checkpoint.next > log.end) {
-    return Error::fatal(ErrorKind::kData, fmt::format("{}: the checkpoint's next offset {} is above the log end offset {}: {}"
-                                                      " (or records were lost by an unclean leader election)",
-                                                      where.name(), checkpoint.next.value(), log.end.value(), anew));
+    return Error::fatal(ErrorKind::kData,
+                        fmt::format("{}: the checkpoint's next offset {} is above the log end offset {}: {}"
+                                    " (or records were lost by an unclean leader election)",
+                                    where.name(), checkpoint.next.value(), log.end.value(), anew));
   }
   if (checkpoint.next < log.start && checkpoint.next != checkpoint.start && !options_.accept_loss) {
     return Error::fatal(
         ErrorKind::kData,
-        fmt::format("{}: retention removed {} records before they were read (checkpoint's next offset {}, log start offset "
-                    "{}): go on without them by --accept-loss",
-                    where.name(), log.start - checkpoint.next, checkpoint.next.value(), log.start.value()));
+        fmt::format(
+            "{}: retention removed {} records before they were read (checkpoint's next offset {}, log start offset "
+            "{}): go on without them by --accept-loss",
+            where.name(), log.start - checkpoint.next, checkpoint.next.value(), log.start.value()));
   }
   return {};
 }
@@ -225,7 +228,8 @@ void GroupMember::fold(Slot& slot, std::span<const Record> records) {
 void GroupMember::flush_all() {
   std::vector<Claim> due;
   for (const auto& [partition, slot] : slots_) {
-    if (slot.state == State::kReading && !slot.pipeline->flushing() && slot.pipeline->dirty()) due.push_back(slot.claim);
+    if (slot.state == State::kReading && !slot.pipeline->flushing() && slot.pipeline->dirty())
+      due.push_back(slot.claim);
   }
   for (const Claim& claim : due) {
     Slot* slot = find(claim);
@@ -262,7 +266,8 @@ void GroupMember::take_step(Slot& slot, Result<PartitionPipeline::FlushStep> ste
   }
 }
 
-// A flush can leave something behind only if records came in meanwhile; with final emission open windows stay unwritten.
+// A flush can leave something behind only if records came in meanwhile; with final emission open windows stay
+// unwritten.
 void GroupMember::finish_drain(Slot& slot) {
   auto step = slot.pipeline->begin_flush();
   if (step && step->state == PartitionPipeline::FlushState::kDone) return forget(slot.claim);

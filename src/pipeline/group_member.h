@@ -71,7 +71,7 @@ struct MemberOptions {
   std::string topic;
   std::int64_t generation = 1;
   std::size_t memory_limit_bytes = std::size_t{1} << 30;
-  bool accept_loss = false;  // go on although retention removed records that were never folded
+  bool accept_loss = false;           // go on although retention removed records that were never folded
   std::optional<Offset> replay_from;  // read the log again from its start and fold what fences say is missing
 };
 
@@ -124,7 +124,7 @@ class GroupMember {
     Claim claim;
     State state = State::kLoading;
     bool draining = false;
-    Offset load_before{0};             // carried over a refold
+    Offset load_before{0};  // carried over a refold
     std::unique_ptr<PartitionPipeline> pipeline;
     std::vector<OwnedRecord> waiting;  // records whose items' images are being loaded
     std::optional<Offset> committed;

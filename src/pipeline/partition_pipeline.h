@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One partition, one assignment: decode -> fold -> flush -> checkpoint.
 //
-// Flow    a driver (group member, function batch, test) puts records in by fold() and carries out the FlushRequests that
+// Flow    a driver (group member, function batch, test) puts records in by fold() and carries out the FlushRequests
+// that
 //         begin_flush() and on_flush() hand out; the pipeline decides everything else and does no I/O itself.
 // Owner   the driver holds one per (partition, assignment) and throws it away on revoke or when a refold is asked for.
 // Time    event time only.  Nothing here waits, retries by itself or looks at a clock.
@@ -52,17 +53,17 @@ struct PipelineStart {
 // Every record is in exactly one of the first groups, at any moment:
 // read == filtered + generation + held + adopted + durable.records.
 struct PipelineStats {
-  std::int64_t read = 0;            // records given to fold()
-  std::int64_t filtered = 0;        // dealt with before: below the checkpoint's next, or inside its ranges
-  std::int64_t generation = 0;      // of a newer incarnation of the topic: dead letters
-  std::int64_t held = 0;            // folded, late or dead-lettered, but not yet checkpointed
-  std::int64_t adopted = 0;         // of the held ones: another writer's checkpoint covered them first
-  Counts durable;                   // checkpointed by this pipeline
-  std::int64_t fence_filtered = 0;  // of the folded ones: every window held them already
-  std::int64_t late_partly = 0;     // of the folded ones: late for some of their windows
-  std::int64_t puts = 0;            // item puts stored
-  std::int64_t conflicts = 0;       // conditional puts that found another version
-  std::int64_t unknown = 0;         // put outcomes that were not known
+  std::int64_t read = 0;                        // records given to fold()
+  std::int64_t filtered = 0;                    // dealt with before: below the checkpoint's next, or inside its ranges
+  std::int64_t generation = 0;                  // of a newer incarnation of the topic: dead letters
+  std::int64_t held = 0;                        // folded, late or dead-lettered, but not yet checkpointed
+  std::int64_t adopted = 0;                     // of the held ones: another writer's checkpoint covered them first
+  Counts durable;                               // checkpointed by this pipeline
+  std::int64_t fence_filtered = 0;              // of the folded ones: every window held them already
+  std::int64_t late_partly = 0;                 // of the folded ones: late for some of their windows
+  std::int64_t puts = 0;                        // item puts stored
+  std::int64_t conflicts = 0;                   // conditional puts that found another version
+  std::int64_t unknown = 0;                     // put outcomes that were not known
   std::array<std::int64_t, 14> dead_letters{};  // by DeadLetterReason
 };
 
@@ -77,7 +78,7 @@ class PartitionPipeline {
   struct FlushStep {
     FlushState state = FlushState::kDone;
     std::shared_ptr<const FlushRequest> request;  // kWrite only
-    std::optional<Error> error;                   // kWrite only: why the last attempt did not finish; wait before retrying
+    std::optional<Error> error;  // kWrite only: why the last attempt did not finish; wait before retrying
   };
 
   // Error (kData): the checkpoint was written under another definition.
@@ -186,14 +187,14 @@ class PartitionPipeline {
   std::string fence_name_;
   AssignmentId assignment_;
   std::optional<Checkpoint> stored_;
-  Checkpoint base_;             // stored_, or the checkpoint to begin with
+  Checkpoint base_;  // stored_, or the checkpoint to begin with
   Offset load_before_;
   std::optional<Offset> replay_from_;
 
-  Progress running_;            // maxima over everything judged or known below read_next; counts since the start
+  Progress running_;  // maxima over everything judged or known below read_next; counts since the start
   Coverage coverage_;
-  Buckets panes_;               // contributions to every window that holds the pane
-  Buckets windows_;             // contributions to one window only
+  Buckets panes_;    // contributions to every window that holds the pane
+  Buckets windows_;  // contributions to one window only
   std::map<EventTime, ImageMap> images_;
   std::size_t image_count_ = 0;
   std::size_t image_heap_bytes_ = 0;
@@ -201,20 +202,20 @@ class PartitionPipeline {
   std::size_t dead_letter_bytes_ = 0;
   std::unique_ptr<Flight> flight_;
   PipelineStats stats_;
-  std::int64_t counted_ = 0;    // records in running_.counts that this pipeline added
+  std::int64_t counted_ = 0;  // records in running_.counts that this pipeline added
   bool count_limit_hit_ = false;
   std::size_t device_heap_bytes_ = 0;
 
   // Cached for the hot path; all derived from the above.
   Bucket* hot_pane_ = nullptr;
   EventTime hot_start_{0};
-  EventTime hot_end_{0};             // the hot pane is [start, end); empty when there is none
-  std::int64_t late_before_ms_;      // a window is late iff end <= this
-  std::int64_t closed_before_ms_;    // a window is closed iff end <= this
-  std::int64_t sealed_before_ms_;    // windows with end <= this hold their panes' contributions themselves
-  std::int64_t by_window_ms_;        // a pane is folded window by window iff its first window's end <= this
-  Offset plain_from_{0};             // at and above it no filter, load or range is in the way
-  bool plain_ = false;               // the position is at or above plain_from_ and everything below is joined
+  EventTime hot_end_{0};           // the hot pane is [start, end); empty when there is none
+  std::int64_t late_before_ms_;    // a window is late iff end <= this
+  std::int64_t closed_before_ms_;  // a window is closed iff end <= this
+  std::int64_t sealed_before_ms_;  // windows with end <= this hold their panes' contributions themselves
+  std::int64_t by_window_ms_;      // a pane is folded window by window iff its first window's end <= this
+  Offset plain_from_{0};           // at and above it no filter, load or range is in the way
+  bool plain_ = false;             // the position is at or above plain_from_ and everything below is joined
 };
 
 }  // namespace culvert

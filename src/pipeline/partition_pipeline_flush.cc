@@ -113,11 +113,11 @@ void PartitionPipeline::collect_panes(std::vector<FlightItem>& items) {
   for (const auto& [start, pane] : panes_) {
     for (std::int64_t i = 0; i < assigner_.windows_per_pane(); ++i) {
       const Window window = assigner_.window(start, i);
-      auto& target = merged
-                         .try_emplace(window.start, Bucket{window.end,
-                                                           DeltaMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{}),
-                                                           pane.first})
-                         .first->second;
+      auto& target =
+          merged
+              .try_emplace(window.start,
+                           Bucket{window.end, DeltaMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{}), pane.first})
+              .first->second;
       for (const auto& [device, delta] : pane.deltas) {
         const auto [at, inserted] = target.deltas.try_emplace(device, delta);
         if (!inserted) at->second.merge(delta);

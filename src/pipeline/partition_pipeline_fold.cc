@@ -19,10 +19,11 @@ constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
 Error definition_error(const StreamPartition& where, const std::string& stored, const Definition& now) {
   const auto table = parse_definition(stored);
   if (!table) return table.error();
-  return Error::fatal(ErrorKind::kData,
-                      fmt::format("{}: the table was written under another definition ({}); use the table's definition, "
-                                  "or another table",
-                                  where.name(), definition_difference(*table, now)));
+  return Error::fatal(
+      ErrorKind::kData,
+      fmt::format("{}: the table was written under another definition ({}); use the table's definition, "
+                  "or another table",
+                  where.name(), definition_difference(*table, now)));
 }
 
 }  // namespace
@@ -84,10 +85,11 @@ Result<void> PartitionPipeline::fold(std::span<const Record> records) {
   }
   coverage_.settle(running_);
   if (!count_limit_hit_) return {};
-  return Error::fatal(ErrorKind::kData,
-                      fmt::format("{}: a window of one device holds more than {} readings, the limit that keeps its sums "
-                                  "exact: choose a shorter --window",
-                                  where_.name(), kCountMost));
+  return Error::fatal(
+      ErrorKind::kData,
+      fmt::format("{}: a window of one device holds more than {} readings, the limit that keeps its sums "
+                  "exact: choose a shorter --window",
+                  where_.name(), kCountMost));
 }
 
 void PartitionPipeline::fold_plain(const Record& record) {
@@ -128,10 +130,11 @@ bool PartitionPipeline::filter_covered(const Record& record) {
   // record at the same offset: the topic was deleted and made anew.
   if (record.timestamp && known.max_timestamp && *record.timestamp > *known.max_timestamp) {
     ++stats_.generation;
-    set_aside(record, DeadLetterReason::kGeneration,
-              fmt::format("offset {} was dealt with before, and this record is newer than all of those: the topic was made "
-                          "anew (use --generation {})",
-                          record.offset.value(), where_.generation + 1));
+    set_aside(
+        record, DeadLetterReason::kGeneration,
+        fmt::format("offset {} was dealt with before, and this record is newer than all of those: the topic was made "
+                    "anew (use --generation {})",
+                    record.offset.value(), where_.generation + 1));
     return true;
   }
   if (replay_from_ && record.offset >= *replay_from_) return false;
@@ -248,7 +251,8 @@ void PartitionPipeline::contribute(Bucket& bucket, const Record& record, const R
   Delta& delta = found->second;
   delta.checked = delta.checked && checked;
   delta.fold(record.offset, reading.value);
-  if (delta.aggregate.count > kCountMost) [[unlikely]] count_limit_hit_ = true;
+  if (delta.aggregate.count > kCountMost) [[unlikely]]
+    count_limit_hit_ = true;
 }
 
 PartitionPipeline::Bucket& PartitionPipeline::bucket(Buckets& buckets, EventTime start, EventTime end,
@@ -256,8 +260,8 @@ PartitionPipeline::Bucket& PartitionPipeline::bucket(Buckets& buckets, EventTime
   const auto found = buckets.find(start);
   if (found != buckets.end()) return found->second;
   return buckets
-      .emplace(start, Bucket{end, DeltaMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{}),
-                             Mark{record.offset, running_}})
+      .emplace(start,
+               Bucket{end, DeltaMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{}), Mark{record.offset, running_}})
       .first->second;
 }
 
@@ -312,7 +316,8 @@ void PartitionPipeline::seal_closed() {
     if (assigner_.first_end(start).value() > closed_before_ms_) break;
     for (std::int64_t i = 0; i < assigner_.windows_per_pane(); ++i) {
       const Window window = assigner_.window(start, i);
-      if (window.end.value() <= closed_before_ms_ && window.end.value() > sealed_before_ms_) closed.insert(window.start);
+      if (window.end.value() <= closed_before_ms_ && window.end.value() > sealed_before_ms_)
+        closed.insert(window.start);
     }
   }
   for (const EventTime start : closed) {

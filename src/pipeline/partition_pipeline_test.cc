@@ -137,9 +137,8 @@ TEST_F(PipelineTest, CrashBetweenItemsAndCheckpointIsFoldedOnce) {
   auto first = driver();
   ASSERT_TRUE(first.start().ok());
   ASSERT_TRUE(first.pipe(log.part(0, 3)).ok());
-  table_.set_faults([](const fakes::Write& w) {
-    return w.kind == WriteKind::kCheckpoint ? WriteFault::kLost : WriteFault::kNone;
-  });
+  table_.set_faults(
+      [](const fakes::Write& w) { return w.kind == WriteKind::kCheckpoint ? WriteFault::kLost : WriteFault::kNone; });
   auto step = first.pipeline().begin_flush();
   ASSERT_TRUE(step.ok());
   (void)table_.flush(*step->request);

@@ -21,8 +21,8 @@ Int256 wide(Int128 value) {
   return negative ? Int256(-result) : result;
 }
 
-// sqrt(variance_sum) / count rounded half to even, where variance_sum = count^2 * variance.  The tie is decided exactly:
-// q + 1/2 is the root's rounding point iff 4 * variance_sum compares to (2q + 1)^2 * count^2.
+// sqrt(variance_sum) / count rounded half to even, where variance_sum = count^2 * variance.  The tie is decided
+// exactly: q + 1/2 is the root's rounding point iff 4 * variance_sum compares to (2q + 1)^2 * count^2.
 std::int64_t rounded_root(const Int256& variance_sum, std::int64_t count) {
   const Int256 root = boost::multiprecision::sqrt(variance_sum);
   Int256 quotient = root / count;

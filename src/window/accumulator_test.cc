@@ -26,8 +26,8 @@ TEST(Accumulator, MeanAndDeviationAreRoundedHalfToEven) {
   const auto s = summarize(folded({1, 2}));  // mean 1.5 and deviation 0.5 millionths: both ties
   EXPECT_EQ(s.mean, Micro{2});
   EXPECT_EQ(s.stddev, Micro{0});
-  EXPECT_EQ(summarize(folded({1, 4})).stddev, Micro{2});   // 1.5 -> 2
-  EXPECT_EQ(summarize(folded({0, 5})).stddev, Micro{2});   // 2.5 -> 2
+  EXPECT_EQ(summarize(folded({1, 4})).stddev, Micro{2});  // 1.5 -> 2
+  EXPECT_EQ(summarize(folded({0, 5})).stddev, Micro{2});  // 2.5 -> 2
   EXPECT_EQ(summarize(folded({21'000'000})).stddev, Micro{0});
 }
 
