@@ -17,13 +17,15 @@ std::string_view expected_kind(ReadingField field, KeyType key_type, TimestampUn
 
 }  // namespace
 
-JsonDecoder::JsonDecoder(const Definition& definition)
+JsonDecoder::JsonDecoder(const Definition& definition, ShapedPath shaped_path)
     : fields_{Field{definition.fields.device, 0, {}}, Field{definition.fields.timestamp, 0, {}},
               Field{definition.fields.value, 0, {}}},
       unit_(definition.timestamp_unit),
       key_type_(definition.key_type),
       bytes_max_(static_cast<std::size_t>(definition.record_bytes_max)),
-      max_future_(definition.max_future) {
+      max_future_(definition.max_future),
+      shaped_path_(shaped_path),
+      shapes_{RecordShape{definition}, RecordShape{definition}} {
   scratch_.reserve(kDeviceBytesMost);
 }
 
@@ -31,7 +33,10 @@ DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
   if (!record.value) return refused_ = DeadLetterReason::kTombstone;
   refused_bytes_ = record.value->size();
   if (refused_bytes_ > bytes_max_) return refused_ = DeadLetterReason::kTooLarge;
-  if (const auto reason = decode_general(*record.value, reading); reason != DeadLetterReason::kNone) return reason;
+  if (!decode_shaped(*record.value, reading)) {
+    if (const auto reason = decode_general(*record.value, reading); reason != DeadLetterReason::kNone) return reason;
+    remember_shape(*record.value);
+  }
   if (record.timestamp) {
     // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
     const std::int64_t least = reading.event_time.value() - max_future_.count();
@@ -43,6 +48,28 @@ DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
     }
   }
   return DeadLetterReason::kNone;
+}
+
+bool JsonDecoder::decode_shaped(std::string_view text, Reading& reading) {
+  if (shaped_path_ == ShapedPath::kOff) return false;
+  if (!shapes_[shape_latest_].match(text, timestamps_, reading)) {
+    if (!shapes_[1 - shape_latest_].match(text, timestamps_, reading)) return false;
+    shape_latest_ = 1 - shape_latest_;
+  }
+  ++shaped_count_;
+  return true;
+}
+
+// Only of a record that was just read in general, and accepted.
+void JsonDecoder::remember_shape(std::string_view text) {
+  if (shaped_path_ == ShapedPath::kOff) return;
+  const auto place = [&](ReadingField which) {
+    const JsonValue& value = field(which).value;
+    return ValuePlace{which, value.kind == JsonKind::kNumber ? value.number : value.string.raw};
+  };
+  shape_latest_ = 1 - shape_latest_;
+  shapes_[shape_latest_].remember(
+      text, {place(ReadingField::kDevice), place(ReadingField::kTimestamp), place(ReadingField::kValue)});
 }
 
 DeadLetterReason JsonDecoder::decode_general(std::string_view text, Reading& reading) {

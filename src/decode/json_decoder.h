@@ -23,20 +23,24 @@
 
 #include "decode/decoder.h"
 #include "decode/json_scanner.h"
+#include "decode/record_shape.h"
 #include "decode/timestamp.h"
 #include "model/definition.h"
 
 namespace culvert {
 
-// The fields of a reading, in the order in which they are checked.
-enum class ReadingField : std::uint8_t { kDevice, kTimestamp, kValue };
+// kOff: every record is read in general.  The answers are the same; it is for tests that make sure of that.
+enum class ShapedPath : std::uint8_t { kOn, kOff };
 
 class JsonDecoder final : public Decoder {
  public:
-  explicit JsonDecoder(const Definition& definition);
+  explicit JsonDecoder(const Definition& definition, ShapedPath shaped_path = ShapedPath::kOn);
 
   DeadLetterReason decode(const Record& record, Reading& reading) override;
   [[nodiscard]] std::string detail() const override;
+
+  // How many records the shaped path has read.
+  [[nodiscard]] std::uint64_t shaped_count() const { return shaped_count_; }
 
  private:
   struct Field {
@@ -45,6 +49,8 @@ class JsonDecoder final : public Decoder {
     JsonValue value;
   };
 
+  bool decode_shaped(std::string_view text, Reading& reading);
+  void remember_shape(std::string_view text);
   DeadLetterReason decode_general(std::string_view text, Reading& reading);
   void note_member(const JsonString& name, const JsonValue& value);
   DeadLetterReason read_device(Reading& reading);
@@ -60,6 +66,11 @@ class JsonDecoder final : public Decoder {
   KeyType key_type_;
   std::size_t bytes_max_;
   Millis max_future_;
+  ShapedPath shaped_path_;
+  // Two, because a fleet under way from one firmware to the next writes two.
+  std::array<RecordShape, 2> shapes_;
+  std::size_t shape_latest_ = 0;  // the one that matched or was made last
+  std::uint64_t shaped_count_ = 0;
   JsonScanner scanner_;
   TimestampReader timestamps_;
   std::string scratch_;            // a name or a device without its escapes; the reading may point here

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shaped path: a record that repeats an earlier one but for its three values is read without parsing JSON again.
+//
+// Flow    JsonDecoder reads a record in general -> remember() what lies around its values -> match() of later records.
+// Owner   JsonDecoder holds a few, one for each shape that its partition's producers write.
+// Time    see TimestampReader.
+// Bounds  kSkeletonBytesMost for what lies around the values; longer records are not remembered.
+// See     docs/ARCHITECTURE.md, "Decoding".
+//
+// Why it is right: a remembered record was accepted as a whole.  Another text with the same bytes around its values,
+// and with values that are one token each of the same kind, has the same parse: what lies outside of the values is the
+// same JSON with the same names, and each value ends where the skeleton goes on, with a quote behind text and with a
+// byte that no number contains behind a number.  match() reads only values whose reading it is certain of; of any other
+// (escapes, exponents, a value of 8 digits before the point, whatever is malformed) it says nothing, and the record is
+// read in general, which also finds the reason if it is to be refused.  A field that varies beside the three takes
+// every record off this path; one that is constant does not.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "decode/timestamp.h"
+#include "model/definition.h"
+#include "model/record.h"
+
+namespace culvert {
+
+// The fields of a reading, in the order in which they are checked.
+enum class ReadingField : std::uint8_t { kDevice, kTimestamp, kValue };
+
+// Where a value lies in the text: a number, or what is between the quotes of a string.
+struct ValuePlace {
+  ReadingField field = ReadingField::kDevice;
+  std::string_view text;
+};
+
+class RecordShape {
+ public:
+  static constexpr std::size_t kSkeletonBytesMost = 1024;
+
+  explicit RecordShape(const Definition& definition);
+
+  // Takes the shape of an accepted record; the places are views into `text`, in any order.
+  void remember(std::string_view text, std::array<ValuePlace, 3> places);
+
+  // True: `reading` is what the general path would read; a device of text points into `text`.  False: not known.
+  bool match(std::string_view text, TimestampReader& timestamps, Reading& reading) const;
+
+ private:
+  enum class Slot : std::uint8_t { kDeviceNumber, kDeviceText, kTimestampText, kTimestampNumber, kValue };
+
+  [[nodiscard]] Slot slot_of(ReadingField field) const;
+
+  KeyType key_type_;
+  TimestampUnit unit_;
+  std::array<Slot, 3> slots_{};            // in the order in which they stand in the text
+  std::array<std::uint32_t, 4> pieces_{};  // sizes of what lies before, between and behind the values
+  std::size_t size_ = 0;                   // their sum; 0: nothing is remembered
+  std::array<char, kSkeletonBytesMost> skeleton_{};
+};
+
+}  // namespace culvert
