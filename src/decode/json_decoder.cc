@@ -33,9 +33,10 @@ DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
   if (!record.value) return refused_ = DeadLetterReason::kTombstone;
   refused_bytes_ = record.value->size();
   if (refused_bytes_ > bytes_max_) return refused_ = DeadLetterReason::kTooLarge;
-  if (!decode_shaped(*record.value, reading)) {
-    if (const auto reason = decode_general(*record.value, reading); reason != DeadLetterReason::kNone) return reason;
-    remember_shape(*record.value);
+  if (shapes_[shape_latest_].match(*record.value, timestamps_, reading)) [[likely]] {
+    ++shaped_count_;
+  } else if (const auto reason = decode_other_shape(*record.value, reading); reason != DeadLetterReason::kNone) {
+    return reason;
   }
   if (record.timestamp) {
     // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
@@ -50,19 +51,19 @@ DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
   return DeadLetterReason::kNone;
 }
 
-bool JsonDecoder::decode_shaped(std::string_view text, Reading& reading) {
-  if (shaped_path_ == ShapedPath::kOff) return false;
-  if (!shapes_[shape_latest_].match(text, timestamps_, reading)) {
-    if (!shapes_[1 - shape_latest_].match(text, timestamps_, reading)) return false;
+DeadLetterReason JsonDecoder::decode_other_shape(std::string_view text, Reading& reading) {
+  if (shapes_[1 - shape_latest_].match(text, timestamps_, reading)) {
     shape_latest_ = 1 - shape_latest_;
+    ++shaped_count_;
+    return DeadLetterReason::kNone;
   }
-  ++shaped_count_;
-  return true;
+  const auto reason = decode_general(text, reading);
+  if (reason == DeadLetterReason::kNone && shaped_path_ == ShapedPath::kOn) remember_shape(text);
+  return reason;
 }
 
 // Only of a record that was just read in general, and accepted.
 void JsonDecoder::remember_shape(std::string_view text) {
-  if (shaped_path_ == ShapedPath::kOff) return;
   const auto place = [&](ReadingField which) {
     const JsonValue& value = field(which).value;
     return ValuePlace{which, value.kind == JsonKind::kNumber ? value.number : value.string.raw};

@@ -49,7 +49,7 @@ class JsonDecoder final : public Decoder {
     JsonValue value;
   };
 
-  bool decode_shaped(std::string_view text, Reading& reading);
+  DeadLetterReason decode_other_shape(std::string_view text, Reading& reading);
   void remember_shape(std::string_view text);
   DeadLetterReason decode_general(std::string_view text, Reading& reading);
   void note_member(const JsonString& name, const JsonValue& value);

@@ -19,9 +19,7 @@ constexpr std::int64_t kMinuteMs = 60 * kSecondMs;
 constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 constexpr std::int64_t kDayMs = 24 * kHourMs;
 
-constexpr std::ptrdiff_t kDateBytes = 10;     // 2023-05-01
-constexpr std::ptrdiff_t kSecondsBytes = 19;  // 2023-05-01T12:00:00
-constexpr std::ptrdiff_t kZoneBytes = 6;      // +05:30
+constexpr std::ptrdiff_t kZoneBytes = 6;  // +05:30
 constexpr std::size_t kFractionDigitsMost = 9;
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -31,80 +29,30 @@ constexpr unsigned two_digits(const char* at) {
   return is_digit(at[0]) && is_digit(at[1]) ? static_cast<unsigned>((at[0] - '0') * 10 + (at[1] - '0')) : 1000;
 }
 
-// Top bit of each byte of a word that does not fit `hh:mm:ss`; `values` is the word XORed with "00:00:00".
-constexpr std::uint64_t kClockZeros = 0x30303a30303a3030ULL;
-constexpr std::uint64_t kClockLimits = 0x76767f76767f7676ULL;
+}  // namespace
 
-// The eight bytes hh:mm:ss as milliseconds, or -1.
-std::int64_t clock_ms(const char* at) {
-  const std::uint64_t values = swar::load8(at) ^ kClockZeros;
-  if (((values | (values + kClockLimits)) & swar::kTops) != 0) return -1;
-  const std::uint64_t pairs = values * 10 + (values >> 8);  // each tens digit joined with the digit behind it
-  const auto hour = static_cast<std::int64_t>(pairs & 0xff);
-  const auto minute = static_cast<std::int64_t>(pairs >> 24 & 0xff);
-  const auto second = static_cast<std::int64_t>(pairs >> 48 & 0xff);
-  if (hour > 23 || minute > 59 || second > 60) return -1;
-  return hour * kHourMs + minute * kMinuteMs + second * kSecondMs;
-}
-
-// Reads the digits behind a point; returns their end, or null if there are none or too many.
-const char* scan_fraction(const char* at, const char* end, std::int64_t& ms) {
+// Adds the digits behind a point to `ms`; returns their end, or null if there are none or too many.
+const char* TimestampReader::scan_fraction(const char* at, const char* end, std::int64_t& ms) {
+  constexpr std::array<std::int64_t, 3> kWeights{100, 10, 1};
   std::size_t count = 0;
-  if (end - at >= 8) {
-    const std::uint64_t values = swar::load8(at) ^ swar::repeat('0');
-    count = swar::bytes_before(swar::non_digits(values));
-    const auto digit = [&](int i) { return static_cast<std::int64_t>(values >> (8 * i) & 0xff); };
-    if (count >= 3) ms = digit(0) * 100 + digit(1) * 10 + digit(2);
-    if (count == 1) ms = digit(0) * 100;
-    if (count == 2) ms = digit(0) * 100 + digit(1) * 10;
-    if (count < 8) return count == 0 ? nullptr : at + count;
-  }
-  ms = 0;
-  for (count = 0; at + count != end && is_digit(at[count]); ++count) {
-    constexpr std::array<std::int64_t, 3> kWeights{100, 10, 1};
+  for (; at + count != end && is_digit(at[count]); ++count) {
     if (count < kWeights.size()) ms += (at[count] - '0') * kWeights[count];
   }
   return count == 0 || count > kFractionDigitsMost ? nullptr : at + count;
 }
 
-// Reads `Z`, `+05:30` or nothing; returns the end, or null if a sign is followed by something else.
-const char* scan_zone(const char* at, const char* end, std::int64_t& offset_ms) {
-  if (at == end) return at;
+// Takes `Z`, `+05:30` or nothing off `ms`; returns the end, or null if a sign is followed by something else.  There is
+// at least one byte.
+const char* TimestampReader::scan_zone(const char* at, const char* end, std::int64_t& ms) {
   if (*at == 'Z' || *at == 'z') return at + 1;
   if (*at != '+' && *at != '-') return at;
   if (end - at < kZoneBytes || at[3] != ':') return nullptr;
   const unsigned hour = two_digits(at + 1);
   const unsigned minute = two_digits(at + 4);
   if (hour > 23 || minute > 59) return nullptr;
-  offset_ms = hour * kHourMs + minute * kMinuteMs;
-  if (*at == '-') offset_ms = -offset_ms;
+  const std::int64_t offset_ms = hour * kHourMs + minute * kMinuteMs;
+  ms -= *at == '-' ? -offset_ms : offset_ms;
   return at + kZoneBytes;
-}
-
-}  // namespace
-
-const char* TimestampReader::scan(const char* at, const char* end, EventTime& time) {
-  if (end - at < kSecondsBytes) return nullptr;
-  std::uint16_t back = 0;
-  std::memcpy(&back, at + 8, 2);
-  if (swar::load8(at) != day_front_ || back != day_back_) {
-    if (!remember_day(at)) return nullptr;
-  }
-  const char separator = at[kDateBytes];
-  if (separator != 'T' && separator != 't' && separator != ' ') return nullptr;
-  const std::int64_t in_day = clock_ms(at + kDateBytes + 1);
-  if (in_day < 0) return nullptr;
-  const char* next = at + kSecondsBytes;
-  std::int64_t fraction_ms = 0;
-  if (next != end && *next == '.') {
-    next = scan_fraction(next + 1, end, fraction_ms);
-    if (next == nullptr) return nullptr;
-  }
-  std::int64_t offset_ms = 0;
-  next = scan_zone(next, end, offset_ms);
-  time = EventTime{day_ms_ + in_day + fraction_ms - offset_ms};
-  if (time < kEventTimeFirst || time >= kEventTimeNext) return nullptr;
-  return next;
 }
 
 bool TimestampReader::read(std::string_view text, EventTime& time) {
