@@ -7,6 +7,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <map>
 #include <mutex>
@@ -173,8 +174,10 @@ struct Log::State {
     return out;
   }
 
-  std::string json_line(LogLevel level, std::string_view message, Fields fields, std::int64_t left_out);
-  std::string text_line(LogLevel level, std::string_view message, Fields fields, std::int64_t left_out);
+  std::string json_line(LogLevel level, std::string_view message, std::span<const LogField> fields,
+                        std::int64_t left_out);
+  std::string text_line(LogLevel level, std::string_view message, std::span<const LogField> fields,
+                        std::int64_t left_out);
 
   const LogOptions options;
   const Clock& clock;
@@ -187,7 +190,8 @@ struct Log::State {
   std::map<std::pair<LogLevel, std::string>, Repeats> repeats;
 };
 
-std::string Log::State::json_line(LogLevel level, std::string_view message, Fields fields, std::int64_t left_out) {
+std::string Log::State::json_line(LogLevel level, std::string_view message, std::span<const LogField> fields,
+                                  std::int64_t left_out) {
   std::string out =
       fmt::format(R"({{"timestamp":"{}","level":"{}","message":)", format_wall(clock.wall()), level_name(level));
   append_json_string(out, redacted(message));
@@ -210,7 +214,8 @@ std::string Log::State::json_line(LogLevel level, std::string_view message, Fiel
   return out;
 }
 
-std::string Log::State::text_line(LogLevel level, std::string_view message, Fields fields, std::int64_t left_out) {
+std::string Log::State::text_line(LogLevel level, std::string_view message, std::span<const LogField> fields,
+                                  std::int64_t left_out) {
   const std::string time = format_wall(clock.wall()).substr(11, 12);
   std::string out = fmt::format("{} {:<7} {}", time, level_name(level), printable(redacted(message)));
   for (const LogField& field : fields) {
@@ -240,13 +245,13 @@ Log::~Log() {
   state_->pool.reset();
   if (dropped_lines == 0) return;
   const std::string_view message = "log lines were dropped because the queue was full";
-  const Fields fields = {{"dropped", dropped_lines}};
+  const std::array<LogField, 1> fields{{{"dropped", dropped_lines}}};
   const std::string line = state_->json ? state_->json_line(LogLevel::kWarning, message, fields, 0)
                                         : state_->text_line(LogLevel::kWarning, message, fields, 0);
   write_all(state_->options.descriptor, line + "\n");
 }
 
-void Log::write(LogLevel level, std::string_view message, Fields fields) {
+void Log::write(LogLevel level, std::string_view message, std::span<const LogField> fields) {
   if (!enabled(level)) return;
   const auto left_out = state_->admit(level, message);
   if (!left_out) return;

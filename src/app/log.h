@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -63,11 +64,11 @@ class Log {
   ~Log();
 
   // Any thread.
-  void debug(std::string_view message, Fields fields = {}) { write(LogLevel::kDebug, message, fields); }
-  void info(std::string_view message, Fields fields = {}) { write(LogLevel::kInfo, message, fields); }
-  void warning(std::string_view message, Fields fields = {}) { write(LogLevel::kWarning, message, fields); }
-  void error(std::string_view message, Fields fields = {}) { write(LogLevel::kError, message, fields); }
-  void write(LogLevel level, std::string_view message, Fields fields);
+  void debug(std::string_view message, Fields fields = {}) { write(LogLevel::kDebug, message, spanned(fields)); }
+  void info(std::string_view message, Fields fields = {}) { write(LogLevel::kInfo, message, spanned(fields)); }
+  void warning(std::string_view message, Fields fields = {}) { write(LogLevel::kWarning, message, spanned(fields)); }
+  void error(std::string_view message, Fields fields = {}) { write(LogLevel::kError, message, spanned(fields)); }
+  void write(LogLevel level, std::string_view message, std::span<const LogField> fields);
   [[nodiscard]] bool enabled(LogLevel level) const;
 
   // `secret` is replaced by `[redacted]` from now on.
@@ -80,6 +81,8 @@ class Log {
   [[nodiscard]] std::int64_t dropped() const;
 
  private:
+  static std::span<const LogField> spanned(Fields fields) { return {fields.begin(), fields.size()}; }
+
   struct State;
   std::unique_ptr<State> state_;
 };
