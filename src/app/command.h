@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "adapters/clock/clock.h"
+#include "app/live_area.h"
 #include "app/log.h"
 #include "app/option_set.h"
 #include "app/output.h"
@@ -29,9 +30,10 @@ namespace culvert {
 struct CommandContext {
   Log& log;        // stderr
   Output& out;     // stdout: data only
+  LiveArea& live;  // drawn in place, if there is a terminal
   StopFlag& stop;  // SIGTERM, SIGINT
   const Clock& clock;
-  bool colour = false;  // on stdout
+  bool colour = false;  // on stdout and in the live area
 };
 
 class Command {

@@ -5,10 +5,8 @@
 #include <spdlog/async.h>
 #include <spdlog/async_logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -22,7 +20,6 @@ namespace {
 
 constexpr std::size_t kRepeatKeysMost = 256;
 constexpr std::string_view kRedacted = "[redacted]";
-constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 std::string_view level_name(LogLevel level) {
   switch (level) {
@@ -52,48 +49,22 @@ std::string_view level_colour(LogLevel level) {
   return "";
 }
 
-// Writes whole lines; what a closed or full stderr refuses is lost, because there is nowhere to say so.
-void write_all(int descriptor, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(descriptor, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-}
-
-// Keeps the status line below everything that is logged.
 class LineSink final : public spdlog::sinks::sink {
  public:
-  LineSink(int descriptor, bool terminal) : descriptor_(descriptor), terminal_(terminal) {}
+  LineSink(int descriptor, LiveArea* live) : descriptor_(descriptor), live_(live == nullptr ? own_ : *live) {}
 
   void log(const spdlog::details::log_msg& message) override {
-    const std::scoped_lock lock(mutex_);
-    std::string out;
-    if (!status_.empty()) out += kEraseLine;
-    out.append(message.payload.data(), message.payload.size());
-    out += '\n';
-    out += status_;
-    write_all(descriptor_, out);
+    line(std::string(message.payload.data(), message.payload.size()));
   }
+  void line(const std::string& text) { live_.write_above(descriptor_, text + "\n"); }
   void flush() override {}
   void set_pattern(const std::string&) override {}
   void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
 
-  void status(std::string_view text) {
-    if (!terminal_) return;
-    const std::scoped_lock lock(mutex_);
-    if (text.empty() && status_.empty()) return;
-    status_ = text;
-    write_all(descriptor_, std::string(kEraseLine) + status_);
-  }
-  [[nodiscard]] bool terminal() const { return terminal_; }
-
  private:
   const int descriptor_;
-  const bool terminal_;
-  std::mutex mutex_;
-  std::string status_;
+  LiveArea own_{-1};
+  LiveArea& live_;
 };
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -112,20 +83,6 @@ void append_json_string(std::string& out, std::string_view text) {
   out += '"';
 }
 
-// A text field on a terminal: control characters never reach it, since they may come out of records.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
 std::string format_wall(WallTime time) {
   return format_utc(EventTime{std::chrono::floor<Millis>(time).time_since_epoch().count()});
 }
@@ -138,14 +95,15 @@ struct Repeats {
 }  // namespace
 
 struct Log::State {
-  State(const LogOptions& log_options, const Clock& log_clock)
+  State(const LogOptions& log_options, const Clock& log_clock, LiveArea* live)
       : options(log_options),
         clock(log_clock),
-        sink(std::make_shared<LineSink>(log_options.descriptor, is_terminal(log_options.descriptor))),
+        sink(std::make_shared<LineSink>(log_options.descriptor, live)),
         pool(std::make_shared<spdlog::details::thread_pool>(log_options.queue_lines_max, 1)),
         logger(std::make_shared<spdlog::async_logger>("culvert", sink, pool,
                                                       spdlog::async_overflow_policy::overrun_oldest)) {
-    json = options.format == LogFormat::kJson || (options.format == LogFormat::kAuto && !sink->terminal());
+    json =
+        options.format == LogFormat::kJson || (options.format == LogFormat::kAuto && !is_terminal(options.descriptor));
   }
 
   // How many lines of this message were left out before this one; nullopt: leave out this one, too.
@@ -235,10 +193,10 @@ std::string Log::State::text_line(LogLevel level, std::string_view message, std:
   return colour.empty() ? out : fmt::format("{}{}\x1b[0m", colour, out);
 }
 
-Log::Log(const LogOptions& options, const Clock& clock) : state_(std::make_unique<State>(options, clock)) {}
+Log::Log(const LogOptions& options, const Clock& clock, LiveArea* live)
+    : state_(std::make_unique<State>(options, clock, live)) {}
 
 Log::~Log() {
-  status("");
   // The pool's destructor writes what is queued, then joins its thread.
   state_->logger.reset();
   const auto dropped_lines = dropped();
@@ -248,7 +206,7 @@ Log::~Log() {
   const std::array<LogField, 1> fields{{{"dropped", dropped_lines}}};
   const std::string line = state_->json ? state_->json_line(LogLevel::kWarning, message, fields, 0)
                                         : state_->text_line(LogLevel::kWarning, message, fields, 0);
-  write_all(state_->options.descriptor, line + "\n");
+  state_->sink->line(line);
 }
 
 void Log::write(LogLevel level, std::string_view message, std::span<const LogField> fields) {
@@ -267,10 +225,6 @@ void Log::redact(std::string secret) {
   const std::scoped_lock lock(state_->mutex);
   state_->secrets.push_back(std::move(secret));
 }
-
-void Log::status(std::string_view text) { state_->sink->status(text); }
-
-bool Log::has_status_line() const { return state_->sink->terminal(); }
 
 std::int64_t Log::dropped() const { return static_cast<std::int64_t>(state_->pool->overrun_counter()); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log: structured lines on stderr, and the status line of a terminal.
+// The log: structured lines on stderr.
 //
 // Flow    commands and adapters' callbacks -> bounded queue -> one writer thread -> stderr.
 // Owner   program.cc makes one and hands it down; its destructor writes what is queued.
@@ -22,6 +22,7 @@
 #include <variant>
 
 #include "adapters/clock/clock.h"
+#include "app/live_area.h"
 #include "model/time.h"
 
 namespace culvert {
@@ -58,7 +59,8 @@ class Log {
  public:
   using Fields = std::initializer_list<LogField>;
 
-  Log(const LogOptions& options, const Clock& clock);
+  // With a live area, lines go above it; it must outlive the log.
+  Log(const LogOptions& options, const Clock& clock, LiveArea* live = nullptr);
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
   ~Log();
@@ -73,10 +75,6 @@ class Log {
 
   // `secret` is replaced by `[redacted]` from now on.
   void redact(std::string secret);
-
-  // The last line of a terminal, redrawn below log lines; "" removes it.  Nothing happens where stderr is no terminal.
-  void status(std::string_view text);
-  [[nodiscard]] bool has_status_line() const;
 
   [[nodiscard]] std::int64_t dropped() const;
 

@@ -131,7 +131,6 @@ int print_help(const std::string& text) {
 int conclude(const Result<int>& result, Output& out, Log& log) {
   constexpr int kSigpipeExit = 128 + 13;
   const auto flushed = out.flush();
-  log.status("");
   if (out.reader_gone()) return kSigpipeExit;
   if (!result) {
     log.error(result.error().message);
@@ -159,9 +158,13 @@ int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, c
   log_options.level = common.log_level;
   log_options.format = common.log_format;
   log_options.colour = use_colour(common.colour, STDERR_FILENO);
-  Log log(log_options, clock);
-  CommandContext context{log, out, stop, clock, use_colour(common.colour, STDOUT_FILENO)};
-  return conclude(chosen.command->run(context), out, log);
+  // Where both are terminals they are taken to be the same one, so that log lines and live lines do not mix.
+  LiveArea live(can_draw(STDERR_FILENO) ? STDERR_FILENO : STDOUT_FILENO);
+  Log log(log_options, clock, &live);
+  CommandContext context{log, out, live, stop, clock, use_colour(common.colour, STDOUT_FILENO)};
+  const Result<int> result = chosen.command->run(context);
+  live.clear();
+  return conclude(result, out, log);
 }
 
 int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arguments) {

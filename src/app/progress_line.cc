@@ -2,13 +2,11 @@
 #include "app/progress_line.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "app/terminal.h"
 #include "app/values.h"
 
 namespace culvert {
@@ -45,11 +43,17 @@ std::string progress_text(std::string_view what, const ProgressFigures& figures,
   return out;
 }
 
-ProgressLine::ProgressLine(std::string what, ProgressGoal goal, Log& log, const Clock& clock)
-    : what_(std::move(what)), goal_(goal), log_(log), clock_(clock), start_(clock.steady()), shown_(start_) {}
+ProgressLine::ProgressLine(std::string what, ProgressGoal goal, Log& log, LiveArea& live, const Clock& clock)
+    : what_(std::move(what)),
+      goal_(goal),
+      log_(log),
+      live_(live),
+      clock_(clock),
+      start_(clock.steady()),
+      shown_(start_) {}
 
 void ProgressLine::update(std::int64_t done, Log::Fields fields) {
-  const Millis interval = log_.has_status_line() ? kDrawInterval : kLogInterval;
+  const Millis interval = live_.active() ? kDrawInterval : kLogInterval;
   const SteadyTime now = clock_.steady();
   if (now - shown_ < interval) return;
   const double seconds = Seconds(now - shown_).count();
@@ -80,9 +84,9 @@ ProgressFigures ProgressLine::figures(std::int64_t done) const {
 
 void ProgressLine::show(std::int64_t done, Log::Fields fields) {
   const ProgressFigures now = figures(done);
-  if (log_.has_status_line()) {
-    const auto columns = static_cast<std::size_t>(terminal_size(STDERR_FILENO).columns);
-    log_.status(progress_text(what_, now, goal_, fields, columns));
+  if (live_.active()) {
+    const auto columns = static_cast<std::size_t>(live_.size().columns);
+    live_.show({progress_text(what_, now, goal_, fields, columns)});
     return;
   }
   std::vector<LogField> all{{"command", what_}, {"done", now.done}, {"rate", std::round(now.rate)}};
@@ -93,7 +97,7 @@ void ProgressLine::show(std::int64_t done, Log::Fields fields) {
   log_.write(LogLevel::kInfo, "progress", all);
 }
 
-void ProgressLine::finish() { log_.status(""); }
+void ProgressLine::finish() { live_.clear(); }
 
 double ProgressLine::overall_rate(std::int64_t done) const {
   const double seconds = Seconds(clock_.steady() - start_).count();

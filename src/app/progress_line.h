@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far a long command has come: rate, share done, time left.
 //
-// Flow    a command's loop -> [ProgressLine] -> status line of a terminal, or a log line now and then.
+// Flow    a command's loop -> [ProgressLine] -> last line of a terminal, or a log line now and then.
 // Owner   the command, on one thread.
 // Time    steady clock; the rate is that of the last few seconds, so that it follows what happens now.
 // Bounds  a terminal is drawn 5 times a second, a log line is written every 10 s; update() in between costs one
 //         comparison.
-// See     log.h: status().
+// See     live_area.h.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +34,11 @@ struct ProgressFigures {
 
 class ProgressLine {
  public:
-  ProgressLine(std::string what, ProgressGoal goal, Log& log, const Clock& clock);
+  ProgressLine(std::string what, ProgressGoal goal, Log& log, LiveArea& live, const Clock& clock);
 
   // `done` never shrinks.  `fields` follow the figures, on the terminal as `name=value`.
   void update(std::int64_t done, Log::Fields fields = {});
-  // Removes the status line.
+  // Removes the line from the terminal.
   void finish();
 
   // Since the start, for the closing summary.
@@ -52,6 +52,7 @@ class ProgressLine {
   const std::string what_;
   const ProgressGoal goal_;
   Log& log_;
+  LiveArea& live_;
   const Clock& clock_;
   const SteadyTime start_;
   SteadyTime shown_;

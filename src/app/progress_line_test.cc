@@ -32,7 +32,8 @@ TEST(ProgressLine, LogsNowAndThen) {
     LogOptions options;
     options.descriptor = ends[1];
     Log log(options, clock);
-    ProgressLine progress("produce", ProgressGoal{40'000, std::nullopt}, log, clock);
+    LiveArea live(ends[1]);
+    ProgressLine progress("produce", ProgressGoal{40'000, std::nullopt}, log, live, clock);
     progress.update(0);
     for (int second = 1; second <= 20; ++second) {
       clock.move(std::chrono::seconds{1});

@@ -20,9 +20,11 @@ struct TerminalSize {
 };
 
 [[nodiscard]] bool is_terminal(int descriptor);
+// A terminal whose cursor can be moved: TERM is set and not `dumb`.
+[[nodiscard]] bool can_draw(int descriptor);
 // 80 x 24 where it cannot be told.
 [[nodiscard]] TerminalSize terminal_size(int descriptor);
-// kAuto: a terminal that is not `dumb`, unless NO_COLOR is set to anything.
+// kAuto: where can_draw() says yes, unless NO_COLOR is set to anything.
 [[nodiscard]] bool use_colour(ColourChoice choice, int descriptor);
 
 }  // namespace culvert
