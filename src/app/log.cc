@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/json_text.h"
 #include "app/terminal.h"
 
 namespace culvert {
@@ -66,22 +67,6 @@ class LineSink final : public spdlog::sinks::sink {
   LiveArea own_{-1};
   LiveArea& live_;
 };
-
-void append_json_string(std::string& out, std::string_view text) {
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
 
 std::string format_wall(WallTime time) {
   return format_utc(EventTime{std::chrono::floor<Millis>(time).time_since_epoch().count()});
