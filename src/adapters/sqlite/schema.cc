@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -75,25 +76,47 @@ Result<void> create_all(Connection& connection, const Definition& definition) {
   return connection.run(fmt::format("PRAGMA user_version = {}", kSchemaVersion).c_str());
 }
 
-}  // namespace
-
-Result<void> create_if_empty(Connection& connection, const Definition& definition) {
-  if (auto empty = is_empty(connection); !empty || !*empty) return empty ? Result<void>{} : Result<void>{empty.error()};
-  // The journal mode cannot be set inside a transaction; SQLite keeps it in the file.
-  if (auto wal = connection.run("PRAGMA journal_mode = WAL"); !wal) return wal;
-  if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) return begun;
+// One attempt.  The value is false if another process is at it.
+Result<bool> try_create(Connection& connection, const Definition& definition) {
+  const auto busy_or = [](const Result<void>& failed) -> Result<bool> {
+    return failed.error().retriable ? Result<bool>{false} : Result<bool>{failed.error()};
+  };
   auto empty = is_empty(connection);
+  if (!empty) return empty;
+  if (!*empty) return true;
+  // The journal mode cannot be set inside a transaction; SQLite keeps it in the file.
+  if (auto wal = connection.run("PRAGMA journal_mode = WAL"); !wal) return busy_or(wal);
+  if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) return busy_or(begun);
+  empty = is_empty(connection);
   Result<void> done = empty ? Result<void>{} : Result<void>{empty.error()};
   if (done && *empty) done = create_all(connection, definition);
   if (done) done = connection.run("COMMIT");
   if (connection.in_transaction()) sqlite3_exec(connection.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
-  return done;
+  return done ? Result<bool>{true} : busy_or(done);
+}
+
+}  // namespace
+
+// SQLite does not wait for a lock when the journal mode is changed, busy timeout or not, so the waiting is done here.
+Result<void> create_if_empty(Connection& connection, const Definition& definition) {
+  constexpr Millis kPause{20};
+  for (Millis waited{0}; waited <= connection.busy_timeout(); waited += kPause) {
+    auto created = try_create(connection, definition);
+    if (!created) return created.error();
+    if (*created) return {};
+    std::this_thread::sleep_for(kPause);
+  }
+  return connection.error(SQLITE_BUSY, "make its tables");
 }
 
 Result<Definition> read_schema(const Connection& connection) {
   auto application = pragma(connection, "PRAGMA application_id");
   if (!application) return application.error();
   if (*application != kApplicationId) {
+    if (auto empty = is_empty(connection); empty && *empty) {
+      return Error::fatal(ErrorKind::kData,
+                          fmt::format("{}: it is empty (start `culvert consume` on it first)", connection.name()));
+    }
     return Error::fatal(ErrorKind::kData,
                         fmt::format("{}: it is an SQLite database, but not a culvert table (name another file, or one "
                                     "that `culvert consume` made)",

@@ -243,6 +243,14 @@ TEST(SqliteOpen, ForeignFilesAreRefusedAndLeftAlone) {
   EXPECT_EQ(run_sql(folder / "foreign.sqlite", "PRAGMA journal_mode; SELECT name FROM sqlite_schema"), "delete\nt\n");
 }
 
+TEST(SqliteOpen, EmptyFileIsTakenForCreationOnly) {
+  const TempFolder folder;
+  std::ofstream(folder / "t.sqlite").flush();
+  EXPECT_NE(open_error(folder / "t.sqlite", OpenMode::kReadOnly).message.find("it is empty"), std::string::npos);
+  open_table(folder / "t.sqlite");
+  EXPECT_TRUE(all_items(*open_table(folder / "t.sqlite", OpenMode::kReadOnly)).empty());
+}
+
 TEST(SqliteOpen, OtherSchemaVersionNamesBothVersions) {
   const TempFolder folder;
   open_table(folder / "t.sqlite");

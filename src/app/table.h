@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// From what --table says to a table.
+//
+// Flow    TableSpec -> [open_table] -> the writing side for consume and demo; [open_reader] -> the reading side for
+//         query, verify, dead-letters and dashboard.
+// Owner   the command that opened it.
+// Time    none of its own.
+// Bounds  none of its own.
+// See     pipeline/ports.h; each adapter's header says what it guarantees.
+#pragma once
+
+#include <memory>
+
+#include "app/option_groups.h"
+#include "pipeline/ports.h"
+
+namespace culvert {
+
+// Opens the table for writing; an SQLite file is made if it is not there.  Error (kData): the table was made with
+// another definition.
+[[nodiscard]] Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const Definition& definition);
+
+struct ReadableTable {
+  std::unique_ptr<TableReader> reader;
+  Definition definition;  // as the table says, not as any option does
+};
+
+// Works while others write.
+[[nodiscard]] Result<ReadableTable> open_reader(const TableSpec& spec);
+
+}  // namespace culvert
