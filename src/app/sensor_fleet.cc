@@ -17,6 +17,9 @@ using std::chrono::microseconds;
 constexpr std::int32_t kCentiFirst = -2'000;  // -20.00 degrees
 constexpr std::int32_t kCentiLast = 6'000;
 constexpr std::int32_t kCentiStepMost = 50;
+// Their product stays below 2^63.
+constexpr std::int64_t kRecordsPerCycleMost = 100'000'000;
+constexpr microseconds kCycleMost = std::chrono::hours{24};
 constexpr std::int64_t kMicrosPerDay = 86'400'000'000;
 
 constexpr std::array<char, 200> two_digits_table() {
@@ -61,9 +64,12 @@ std::uint64_t spread(std::uint64_t& seed) {
 
 }  // namespace
 
-SensorFleet::SensorFleet(const FleetOptions& options) : options_(options) {
+SensorFleet::SensorFleet(const FleetOptions& options) : options_(options), cycle_start_(options.start) {
   CULVERT_CHECK(options.devices > 0 && options.devices <= kDevicesMost, "a fleet of 1 to 10 million devices");
-  CULVERT_CHECK(options.step.count() >= 0 && options.disorder.count() >= 0 && options.late_by.count() >= 0,
+  CULVERT_CHECK(options.records_per_cycle > 0 && options.records_per_cycle <= kRecordsPerCycleMost,
+                "a fleet's pace is a number of records");
+  CULVERT_CHECK(options.cycle.count() >= 0 && options.cycle <= kCycleMost && options.disorder.count() >= 0 &&
+                    options.late_by.count() >= 0,
                 "times of a fleet are not negative");
   std::uint64_t seed = options.seed;
   state_ = {spread(seed), spread(seed)};
@@ -115,8 +121,17 @@ std::int32_t SensorFleet::walk(std::size_t device) {
   return centi;
 }
 
+SensorTime SensorFleet::send_time() {
+  const SensorTime time = cycle_start_ + microseconds{options_.cycle.count() * index_ / options_.records_per_cycle};
+  if (++index_ == options_.records_per_cycle) {
+    index_ = 0;
+    cycle_start_ += options_.cycle;
+  }
+  return time;
+}
+
 const SensorRecord& SensorFleet::next() {
-  record_.sent = options_.start + options_.step * produced_;
+  record_.sent = send_time();
   ++produced_;
   const auto device = random_below(static_cast<std::uint64_t>(options_.devices));
   const std::int32_t centi = walk(device);

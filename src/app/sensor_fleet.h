@@ -4,8 +4,8 @@
 // Flow    options -> [SensorFleet] -> produce and demo, which send what next() returns.  Pure: no clock, no global
 //         random numbers; the same options give the same bytes.
 // Owner   one thread.
-// Time    record n is sent at start + n * step of simulated time; its event time lies up to `disorder` before that, a
-//         late one's `late_by` to twice as far.  Microseconds.
+// Time    record n is sent at start + n * cycle / records_per_cycle of simulated time; its event time lies up to
+//         `disorder` before that, a late one's `late_by` to twice as far.  Microseconds.
 // Bounds  4 bytes a device, and one buffer of kRecordBytesMost.
 // See     docs/formats.md: records.
 //
@@ -33,7 +33,9 @@ struct FleetOptions {
   std::int64_t devices = 20;  // ids 1 .. devices
   std::uint64_t seed = 1;
   SensorTime start{};
-  std::chrono::microseconds step{5'000};  // between two records of the fleet
+  // The fleet's pace, as a fraction, so that no pace is rounded.
+  std::chrono::microseconds cycle{1'000'000};
+  std::int64_t records_per_cycle = 200;
   std::chrono::microseconds disorder{0};  // event times are delayed by [0, disorder], evenly
   std::int64_t late_share_ppm = 0;
   std::chrono::microseconds late_by{std::chrono::hours{2}};
@@ -69,6 +71,7 @@ class SensorFleet {
   [[nodiscard]] bool happens(std::int64_t share_ppm);
   [[nodiscard]] SensorTime event_time();
   [[nodiscard]] std::int32_t walk(std::size_t device);
+  [[nodiscard]] SensorTime send_time();
   void write_good(std::int64_t device, SensorTime time, std::int32_t centi);
   void write_bad(std::int64_t device, SensorTime time, std::int32_t centi);
   char* append_time(char* out, SensorTime time);
@@ -77,6 +80,8 @@ class SensorFleet {
   std::array<std::uint64_t, 2> state_{};
   std::vector<std::int32_t> centi_;  // temperature of each device in hundredths of a degree
   std::int64_t produced_ = 0;
+  SensorTime cycle_start_;
+  std::int64_t index_ = 0;  // within the cycle
   std::int64_t cached_day_ = -1;
   std::array<char, 11> day_text_{};  // `2023-05-01T`
   std::array<char, kRecordBytesMost> buffer_{};

@@ -38,7 +38,7 @@ DeadLetterReason decoded(JsonDecoder& decoder, const SensorRecord& record, Readi
 
 TEST(SensorFleet, RecordsHaveTheReferencesShape) {
   FleetOptions options = fleet_of(1);
-  options.step = milliseconds{100};
+  options.records_per_cycle = 10;
   SensorFleet fleet(options);
   const auto expect_shape = [](const SensorRecord& record, const std::string& time) {
     const std::string text = value_text(record);
@@ -146,6 +146,15 @@ TEST(SensorFleet, DisorderAndLatenessStayWithinTheirBounds) {
   }
   EXPECT_NEAR(late, 2'000, 200);
   EXPECT_GT(out_of_order, 10'000);
+}
+
+TEST(SensorFleet, NoPaceIsRounded) {
+  FleetOptions options = fleet_of(1);
+  options.records_per_cycle = 3;
+  SensorFleet fleet(options);
+  std::vector<std::int64_t> micros;
+  for (int i = 0; i < 7; ++i) micros.push_back((fleet.next().sent - kStart).count());
+  EXPECT_EQ(micros, (std::vector<std::int64_t>{0, 333'333, 666'666, 1'000'000, 1'333'333, 1'666'666, 2'000'000}));
 }
 
 TEST(SensorFleet, DevicesTakePartEvenlyAndMoveLittle) {
