@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program's one HTTP client: a pool of keep-alive connections for each endpoint, driven by one I/O thread.
+//
+// Flow    aws, dynamodb, lambda -> [Client] -> Beast's parser over TCP or TLS -> Outcome, on the I/O thread.
+// Owner   the program; everybody who uses it must be gone before it is.
+// Time    monotonic clock; every phase has a time-out: names, connect, TLS, queue and request.
+// Bounds  connections_most for one endpoint, queue_most requests waiting, header_bytes_most and body_bytes_most for a
+//         response.  At each limit the request fails with an error that names the limit.
+// See     RFC 9112 (framing, persistence), RFC 9110 section 9.2.2 (what may be sent again).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "adapters/http/message.h"
+#include "adapters/http/resolver.h"
+#include "model/result.h"
+
+namespace culvert::http {
+
+struct ClientOptions {
+  std::size_t connections_most = 64;
+  std::size_t queue_most = 10'000;
+  std::chrono::milliseconds connect_timeout{3'000};  // TCP, over all addresses
+  std::chrono::milliseconds tls_timeout{5'000};
+  std::chrono::milliseconds request_timeout{10'000};  // also for waiting in the queue
+  // A connection unused for longer is not used again: it may be dead without our having been told (a frozen function,
+  // a forgetful gateway), and a request lost on it would cost a whole request_timeout.
+  std::chrono::milliseconds idle_most{20'000};
+  std::size_t header_bytes_most = 64 << 10;
+  std::size_t body_bytes_most = 32 << 20;
+  std::string ca_file;  // PEM file; empty: ca_pem, else $SSL_CERT_FILE, else the system's bundle
+  std::string ca_pem;   // PEM text, for a program that carries its certificates inside
+  std::string user_agent = "culvert";
+};
+
+using Callback = std::function<void(Outcome)>;
+
+class Client {
+ public:
+  // `resolver` must outlive the client.
+  Client(ClientOptions options, Resolver& resolver);
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  // Fails everything under way and waits for the I/O thread; callbacks run until then.
+  ~Client();
+
+  // Reads the CA certificates now instead of at the first TLS connection, so that a bad file is found at start and a
+  // function pays for it before its first invocation.  Error: kConfiguration, fatal.
+  [[nodiscard]] Result<void> prepare_tls();
+
+  // `callback` runs exactly once, on the I/O thread, and must not block.  A request is sent at most once: only one of
+  // which no byte has left is moved to another connection.
+  void send(const Endpoint& endpoint, Request request, Callback callback);
+
+  // The same, waiting for the outcome.  Not to be called on the I/O thread.
+  [[nodiscard]] Outcome call(const Endpoint& endpoint, Request request);
+
+  // Runs `task` on the I/O thread, now or after `delay`; tasks that are not due when the client ends are dropped.
+  void post(std::function<void()> task);
+  void after(std::chrono::milliseconds delay, std::function<void()> task);
+  [[nodiscard]] bool on_io_thread() const;
+
+  struct Stats {
+    std::uint64_t connects = 0;  // TCP connections made
+    std::uint64_t requests = 0;  // requests written
+    std::uint64_t cpu_ns = 0;    // of the I/O thread
+  };
+  [[nodiscard]] Stats stats();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace culvert::http

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/http/client.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fakes/http_fake_server.h"
+
+namespace culvert::http {
+namespace {
+
+using fakes::FakeFault;
+using fakes::FakeReply;
+using fakes::FakeRequest;
+using fakes::HttpFakeServer;
+using std::chrono::milliseconds;
+
+ClientOptions quick() {
+  ClientOptions options;
+  options.connect_timeout = milliseconds{500};
+  options.request_timeout = milliseconds{400};
+  return options;
+}
+
+class FixedResolver final : public Resolver {
+ public:
+  Result<Resolved> resolve(std::string_view host, const std::stop_token&) override {
+    ++calls;
+    if (fail) return Error::retriable_error(ErrorKind::kUnavailable, "host '" + std::string(host) + "' is unknown");
+    return Resolved{addresses, std::chrono::seconds{60}};
+  }
+  std::atomic<int> calls{0};
+  std::atomic<bool> fail{false};
+  std::vector<Address> addresses{Address::v4(127, 0, 0, 1)};
+};
+
+class ClientTest : public testing::Test {
+ protected:
+  FixedResolver resolver_;
+};
+
+FakeReply echo(const FakeRequest& request) {
+  return {.headers = {{"X-Method", request.method}, {"X-Target", request.target}, {"X-Seen", request.header("x-sent")}},
+          .body = request.body};
+}
+
+TEST_F(ClientTest, CarriesMethodTargetHeadersAndBodyBothWays) {
+  HttpFakeServer server(echo);
+  Client client({}, resolver_);
+  const auto outcome = client.call(server.endpoint(),
+                                   {.method = "PUT", .target = "/a?b=c", .headers = {{"X-Sent", "7"}}, .body = "text"});
+  ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
+  EXPECT_EQ(outcome.response().status, 200);
+  EXPECT_EQ(outcome.response().body, "text");
+  EXPECT_EQ(*outcome.response().header("x-METHOD"), "PUT");
+  EXPECT_EQ(*outcome.response().header("x-target"), "/a?b=c");
+  EXPECT_EQ(*outcome.response().header("x-seen"), "7");
+}
+
+TEST_F(ClientTest, ConnectionIsUsedAgain) {
+  HttpFakeServer server(echo);
+  Client client({}, resolver_);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "x"}).ok());
+  EXPECT_EQ(server.connections(), 1U);
+  EXPECT_EQ(client.stats().connects, 1U);
+  EXPECT_EQ(client.stats().requests, 50U);
+}
+
+TEST_F(ClientTest, ManyRequestsShareThePoolAndEachIsAnsweredOnce) {
+  HttpFakeServer server([](const FakeRequest& request) {
+    return FakeReply{.body = request.body, .delay = std::chrono::microseconds{2'000}};
+  });
+  ClientOptions options;
+  options.connections_most = 8;
+  Client client(options, resolver_);
+  std::mutex mutex;
+  std::multiset<std::string> bodies;
+  std::promise<void> all;
+  constexpr int kRequests = 500;
+  for (int i = 0; i < kRequests; ++i) {
+    client.send(server.endpoint(), {.method = "POST", .body = std::to_string(i)}, [&](Outcome outcome) {
+      const std::lock_guard lock(mutex);
+      bodies.insert(outcome.ok() ? outcome.response().body : outcome.failure().error.message);
+      if (bodies.size() == kRequests) all.set_value();
+    });
+  }
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds{20}), std::future_status::ready);
+  for (int i = 0; i < kRequests; ++i) EXPECT_EQ(bodies.count(std::to_string(i)), 1U);
+  EXPECT_LE(server.connections(), 8U);
+}
+
+TEST_F(ClientTest, ReadsChunkedBodiesAndBodiesEndedByClosing) {
+  HttpFakeServer server([](const FakeRequest&) {
+    return FakeReply{.headers = {{"Set-Cookie", "a"}}, .body = std::string(1000, 'y') + "end", .chunked = true};
+  });
+  Client client({}, resolver_);
+  for (int i = 0; i < 2; ++i) {
+    const auto outcome = client.call(server.endpoint(), {});
+    ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
+    EXPECT_EQ(outcome.response().body, std::string(1000, 'y') + "end");
+  }
+  EXPECT_EQ(server.connections(), 1U);
+}
+
+TEST_F(ClientTest, LargeBodiesGoBothWays) {
+  HttpFakeServer server(echo);
+  ClientOptions options;
+  options.request_timeout = milliseconds{20'000};
+  Client client(options, resolver_);
+  const std::string body(5 << 20, 'z');
+  const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = body});
+  ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
+  EXPECT_EQ(outcome.response().body, body);
+}
+
+TEST_F(ClientTest, ConnectionClosedWhileIdleCostsNothing) {
+  HttpFakeServer server(echo);
+  Client client({}, resolver_);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "x"}).ok());
+    server.close_idle();
+    // Within a millisecond of its last use a connection is trusted without asking the kernel.
+    std::this_thread::sleep_for(milliseconds{3});
+  }
+  EXPECT_EQ(server.requests(), 20U);
+}
+
+TEST_F(ClientTest, ConnectionThatGrewOldIsNotUsedAgain) {
+  HttpFakeServer server(echo);
+  ClientOptions options;
+  options.idle_most = milliseconds{30};
+  Client client(options, resolver_);
+  ASSERT_TRUE(client.call(server.endpoint(), {}).ok());
+  std::this_thread::sleep_for(milliseconds{1'500});
+  ASSERT_TRUE(client.call(server.endpoint(), {}).ok());
+  EXPECT_EQ(server.connections(), 2U);
+}
+
+TEST_F(ClientTest, LostReplyIsReportedAsMaybeSentAndNeverSentTwice) {
+  for (const FakeFault fault :
+       {FakeFault::kReset, FakeFault::kClose, FakeFault::kTruncate, FakeFault::kSilence, FakeFault::kGarbage}) {
+    HttpFakeServer server([&](const FakeRequest& request) {
+      return FakeReply{.body = "0123456789", .fault = request.body == "bad" ? fault : FakeFault::kNone};
+    });
+    Client client(quick(), resolver_);
+    ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "good"}).ok());
+    const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = "bad"});
+    ASSERT_FALSE(outcome.ok()) << static_cast<int>(fault);
+    EXPECT_TRUE(outcome.failure().maybe_sent) << static_cast<int>(fault);
+    EXPECT_TRUE(outcome.failure().error.retriable);
+    EXPECT_EQ(server.requests(), 2U) << outcome.failure().error.message;
+    EXPECT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "good"}).ok());
+  }
+}
+
+TEST_F(ClientTest, ReplyFollowedByCloseIsGoodAndTheNextRequestTakesAnotherConnection) {
+  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.body = "x", .fault = FakeFault::kCloseAfter}; });
+  Client client({}, resolver_);
+  int failed_after_sending = 0;
+  for (int i = 0; i < 30; ++i) {
+    const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = "x"});
+    // The close may cross our next request: then nobody can know, and it must be said so.
+    if (!outcome.ok()) {
+      EXPECT_TRUE(outcome.failure().maybe_sent) << outcome.failure().error.message;
+      ++failed_after_sending;
+    }
+  }
+  EXPECT_LT(failed_after_sending, 30);
+}
+
+TEST_F(ClientTest, RefusedConnectionIsNotSentAndNamesEndpointAndAddress) {
+  std::uint16_t port = 0;
+  {
+    HttpFakeServer gone(echo);
+    port = gone.endpoint().port;
+  }
+  Client client(quick(), resolver_);
+  const auto outcome = client.call({false, "table.test", port}, {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_FALSE(outcome.failure().maybe_sent);
+  EXPECT_TRUE(outcome.failure().error.retriable);
+  EXPECT_NE(outcome.failure().error.message.find("http://table.test:" + std::to_string(port)), std::string::npos);
+  EXPECT_NE(outcome.failure().error.message.find("127.0.0.1: Connection refused"), std::string::npos);
+}
+
+TEST_F(ClientTest, NextAddressIsTriedWhenOneRefuses) {
+  HttpFakeServer server(echo);
+  resolver_.addresses = {Address::v4(127, 0, 0, 2), *Address::parse("::1"), Address::v4(127, 0, 0, 1)};
+  Client client(quick(), resolver_);
+  EXPECT_TRUE(client.call({false, "table.test", server.endpoint().port}, {}).ok());
+}
+
+TEST_F(ClientTest, FailedLookupFailsWhatWaitsAndIsTriedAgainNextTime) {
+  HttpFakeServer server(echo);
+  resolver_.fail = true;
+  Client client(quick(), resolver_);
+  const Endpoint endpoint{false, "table.test", server.endpoint().port};
+  const auto outcome = client.call(endpoint, {});
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_NE(outcome.failure().error.message.find("host 'table.test' is unknown"), std::string::npos);
+  resolver_.fail = false;
+  EXPECT_TRUE(client.call(endpoint, {}).ok());
+  EXPECT_EQ(resolver_.calls, 2);
+}
+
+// A listener that never accepts: its backlog takes the connection, the request is never read.
+TEST_F(ClientTest, RequestTimeoutEndsAWaitForAResponse) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_storage at{};
+  socklen_t bytes = to_sockaddr(Address::v4(127, 0, 0, 1), 0, at);
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&at), bytes), 0);
+  ASSERT_EQ(::listen(fd, 4), 0);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &bytes);
+  const auto port = ntohs(reinterpret_cast<sockaddr_in*>(&at)->sin_port);
+  Client client(quick(), resolver_);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto outcome =
+      client.call({false, "127.0.0.1", port}, {.method = "POST", .body = "x", .timeout = milliseconds{150}});
+  ::close(fd);
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_TRUE(outcome.failure().maybe_sent);
+  EXPECT_NE(outcome.failure().error.message.find("no response in time"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{350});
+}
+
+TEST_F(ClientTest, LimitsOfHeaderAndBodyAreErrorsAndTheConnectionGoes) {
+  HttpFakeServer server([](const FakeRequest& request) {
+    if (request.target == "/body") return FakeReply{.body = std::string(5'000, 'b')};
+    return FakeReply{.headers = {{"X-Long", std::string(5'000, 'h')}}};
+  });
+  ClientOptions options = quick();
+  options.body_bytes_most = 4'096;
+  options.header_bytes_most = 4'096;
+  Client client(options, resolver_);
+  EXPECT_FALSE(client.call(server.endpoint(), {.target = "/body"}).ok());
+  EXPECT_FALSE(client.call(server.endpoint(), {.target = "/header"}).ok());
+}
+
+TEST_F(ClientTest, HeaderInjectionIsRefused) {
+  HttpFakeServer server(echo);
+  Client client({}, resolver_);
+  EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X-A", "1\r\nX-B: 2"}}}).ok());
+  EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X: A", "1"}}}).ok());
+  EXPECT_FALSE(client.call(server.endpoint(), {.target = "/a b"}).ok());
+  EXPECT_EQ(server.requests(), 0U);
+}
+
+TEST_F(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
+  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.fault = FakeFault::kSilence}; });
+  std::atomic<int> failed{0};
+  {
+    ClientOptions options;
+    options.connections_most = 2;
+    Client client(options, resolver_);
+    for (int i = 0; i < 10; ++i) {
+      client.send(server.endpoint(), {}, [&](Outcome outcome) {
+        EXPECT_FALSE(outcome.ok());
+        ++failed;
+      });
+    }
+    std::this_thread::sleep_for(milliseconds{100});
+  }
+  EXPECT_EQ(failed, 10);
+}
+
+TEST_F(ClientTest, FullQueueRefusesInsteadOfGrowing) {
+  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.delay = std::chrono::microseconds{50'000}}; });
+  ClientOptions options;
+  options.connections_most = 1;
+  options.queue_most = 3;
+  Client client(options, resolver_);
+  std::atomic<int> refused{0};
+  std::atomic<int> answered{0};
+  std::promise<void> done;
+  for (int i = 0; i < 10; ++i) {
+    client.send(server.endpoint(), {}, [&](Outcome outcome) {
+      ++(outcome.ok() ? answered : refused);
+      if (answered + refused == 10) done.set_value();
+    });
+  }
+  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds{10}), std::future_status::ready);
+  EXPECT_GE(refused, 6);
+  EXPECT_GE(answered, 3);
+}
+
+TEST_F(ClientTest, TasksRunOnTheIoThreadAndInTime) {
+  Client client({}, resolver_);
+  std::promise<std::pair<bool, milliseconds>> ran;
+  const auto begin = std::chrono::steady_clock::now();
+  client.after(milliseconds{40}, [&] {
+    ran.set_value(
+        {client.on_io_thread(), std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin)});
+  });
+  const auto [on_thread, took] = ran.get_future().get();
+  EXPECT_TRUE(on_thread);
+  EXPECT_GE(took, milliseconds{39});
+}
+
+TEST(Url, ReadsHostsPortsAndPaths) {
+  const auto plain = parse_url("http://127.0.0.1:8000");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->endpoint, (Endpoint{false, "127.0.0.1", 8000}));
+  EXPECT_EQ(plain->target, "/");
+  const auto v6 = parse_url("https://[::1]/x?y");
+  ASSERT_TRUE(v6.ok());
+  EXPECT_EQ(v6->endpoint.authority(), "[::1]");
+  EXPECT_EQ(v6->target, "/x?y");
+  EXPECT_EQ(parse_url("https://host.test:8443?q")->target, "/?q");
+  EXPECT_EQ(parse_url("https://host.test:8443")->endpoint.authority(), "host.test:8443");
+}
+
+TEST(Url, RefusesWhatCouldBeMisread) {
+  for (const char* text :
+       {"", "host", "ftp://h", "http://", "http://u:p@h", "http://h:0", "http://h:99999", "http://h:x",
+        "http://h:", "http://[::1", "http://[h]", "http://h/ x", "http://h/#f", "http://a_%/"}) {
+    EXPECT_FALSE(parse_url(text).ok()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace culvert::http
