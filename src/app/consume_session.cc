@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/consume_session.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "decode/json_decoder.h"
+
+namespace culvert {
+
+namespace {
+
+constexpr Millis kLogQueryTimeout{10'000};
+constexpr Millis kPollIdle{100};
+constexpr Millis kPollBusy{2};  // something is on its way back from the table
+constexpr Millis kWatchInterval{5'000};
+
+Claim claim_of(const kafka::AssignedPartition& partition) { return Claim{partition.partition, partition.assignment}; }
+
+std::vector<Claim> claims_of(const std::vector<kafka::AssignedPartition>& partitions) {
+  std::vector<Claim> claims;
+  claims.reserve(partitions.size());
+  for (const auto& partition : partitions) claims.push_back(claim_of(partition));
+  return claims;
+}
+
+Millis since(SteadyTime start, SteadyTime now) { return std::chrono::duration_cast<Millis>(now - start); }
+
+}  // namespace
+
+// --------------------------------------------------------------------------------------------------- open and close
+
+ConsumeSession::ConsumeSession(const ConsumeSettings& settings, std::unique_ptr<AggregateTable> table, Log& log,
+                               const Clock& clock)
+    : settings_(settings),
+      table_(std::move(table)),
+      log_(log),
+      clock_(clock),
+      decoder_(std::make_unique<JsonDecoder>(settings.member.pipeline.definition)),
+      member_(settings.member, *decoder_, *this),
+      random_(std::random_device{}()) {}
+
+ConsumeSession::~ConsumeSession() { worker_.stop(); }
+
+Result<std::unique_ptr<ConsumeSession>> ConsumeSession::open(const ConsumeSettings& settings,
+                                                             std::unique_ptr<AggregateTable> table, Log& log,
+                                                             const Clock& clock) {
+  std::unique_ptr<ConsumeSession> session(new ConsumeSession(settings, std::move(table), log, clock));
+  if (auto connected = session->connect(); !connected) return connected.error();
+  return session;
+}
+
+Result<void> ConsumeSession::connect() {
+  auto consumer = kafka::Consumer::open(settings_.kafka, settings_.consumer);
+  if (!consumer) return consumer.error();
+  consumer_ = *std::move(consumer);
+  started_.clear();
+  next_flush_ = clock_.steady() + settings_.flush_interval;
+  next_watch_ = clock_.steady() + kWatchInterval;
+  return {};
+}
+
+Result<void> ConsumeSession::run(const StopFlag& stop, const std::function<void(const ConsumeReport&)>& on_report) {
+  last_report_ = clock_.steady();
+  while (!stop.requested() && !failure_) {
+    handle(consumer_->poll(poll_timeout()));
+    worker_.run_completions();
+    check_deadlines();
+    const SteadyTime now = clock_.steady();
+    if (now - last_report_ >= settings_.report_interval) on_report(report());
+    if (settings_.exit_at_end && at_end()) break;
+  }
+  auto closed = shut_down();
+  on_report(report());
+  if (failure_) return *failure_;
+  return closed;
+}
+
+// SIGTERM, the end, or a failure: what can be written is written, then the group is left.  Nothing is lost when this
+// does not finish in time: whatever is not checkpointed is read again.
+Result<void> ConsumeSession::shut_down() {
+  const SteadyTime deadline = clock_.steady() + settings_.drain_deadline;
+  if (!failure_) drain_until(deadline);
+  const auto left = std::max(Millis{500}, since(clock_.steady(), deadline));
+  auto closed = consumer_->close(left);
+  if (!closed && closed.error().retriable) {
+    log_.warning("the group could not be left in time", {{"detail", closed.error().message}});
+    return {};
+  }
+  return closed;
+}
+
+void ConsumeSession::drain_until(SteadyTime deadline) {
+  std::vector<Claim> claims;
+  for (const PartitionView& view : member_.view()) claims.push_back(view.claim);
+  draining_.insert(claims.begin(), claims.end());
+  member_.on_revoked(claims, false);
+  while (!draining_.empty() && clock_.steady() < deadline && !failure_) {
+    if (!worker_.run_completions()) (void)worker_.pause(kPollBusy);
+  }
+  if (!draining_.empty() && !failure_) {
+    log_.warning("the last flush did not finish in time; what it held is read again at the next start",
+                 {{"partitions", static_cast<std::int64_t>(draining_.size())}});
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------------- poll
+
+Millis ConsumeSession::poll_timeout() const {
+  if (worker_.busy()) return kPollBusy;
+  const auto until_flush = since(clock_.steady(), next_flush_);
+  return std::clamp(until_flush, Millis{0}, kPollIdle);
+}
+
+void ConsumeSession::handle(kafka::Polled polled) {
+  if (const auto* records = std::get_if<kafka::Records>(&polled)) {
+    for (const auto& run : records->runs) member_.on_records(Claim{run.partition, run.assignment}, run.records);
+  } else if (const auto* end = std::get_if<kafka::EndReached>(&polled)) {
+    member_.on_position(Claim{end->partition, end->assignment}, end->next);
+  } else if (const auto* assigned = std::get_if<kafka::Assigned>(&polled)) {
+    assigned_once_ = true;
+    started_.clear();
+    log_.info("partitions assigned", {{"count", static_cast<std::int64_t>(assigned->partitions.size())}});
+    member_.on_assigned(claims_of(assigned->partitions));
+  } else if (const auto* revoked = std::get_if<kafka::Revoked>(&polled)) {
+    on_revoked(*revoked);
+  } else if (const auto* failed = std::get_if<kafka::Failed>(&polled)) {
+    if (!failed->error.retriable) return fail(failed->error);
+    log_.warning("Kafka", {{"detail", failed->error.message}});
+  }
+}
+
+void ConsumeSession::on_revoked(const kafka::Revoked& revoked) {
+  log_.info(revoked.lost ? "partitions lost" : "partitions revoked",
+            {{"count", static_cast<std::int64_t>(revoked.partitions.size())}});
+  revoking_ = true;
+  drain_deadline_ = clock_.steady() + settings_.drain_deadline;
+  const auto claims = claims_of(revoked.partitions);
+  for (const Claim& claim : claims) {
+    if (member_.owns(claim)) draining_.insert(claim);
+    end_at_.erase(claim);
+    flush_attempts_.erase(claim);
+  }
+  member_.on_revoked(claims, revoked.lost);
+  if (draining_.empty()) {
+    revoking_ = false;
+    consumer_->revoke_done();
+  }
+}
+
+void ConsumeSession::drained(const Claim& claim) {
+  draining_.erase(claim);
+  if (revoking_ && draining_.empty()) {
+    revoking_ = false;
+    consumer_->revoke_done();
+  }
+}
+
+void ConsumeSession::check_deadlines() {
+  const SteadyTime now = clock_.steady();
+  if (revoking_ && now >= drain_deadline_) {
+    log_.warning("a revoked partition could not be flushed in time; its next owner reads the rest again");
+    const auto late = draining_;
+    for (const Claim& claim : late) member_.abandon(claim);
+  }
+  if (now >= next_flush_ || member_.wants_flush()) {
+    member_.flush_all();
+    next_flush_ = now + settings_.flush_interval;
+  }
+  if (now >= next_watch_) check_watchdog();
+}
+
+// librdkafka can get stuck behind one broker without reporting anything; a new client helps, and if it does not, a
+// supervisor's restart is safe.
+void ConsumeSession::check_watchdog() {
+  next_watch_ = clock_.steady() + kWatchInterval;
+  // The worker may be asking the consumer something, so it is not replaced under it.
+  if (member_.paused_for_memory() || revoking_ || worker_.busy()) return;
+  const auto progress = consumer_->check_progress(settings_.progress_limit);
+  if (progress) return;
+  if (reconnected_) return fail(Error{progress.error().kind, false, progress.error().message});
+  log_.warning("no progress; connecting anew", {{"detail", progress.error().message}});
+  reconnected_ = true;
+  std::vector<Claim> claims;
+  for (const PartitionView& view : member_.view()) claims.push_back(view.claim);
+  member_.on_revoked(claims, true);
+  if (const auto closed = consumer_->close(Millis{2'000}); !closed) {
+    log_.debug("the stuck client did not close in order", {{"detail", closed.error().message}});
+  }
+  if (const auto connected = connect(); !connected) fail(connected.error());
+}
+
+bool ConsumeSession::at_end() const {
+  if (!assigned_once_ || revoking_) return false;
+  const auto views = member_.view();
+  return std::all_of(views.begin(), views.end(), [&](const PartitionView& view) {
+    const auto end = end_at_.find(view.claim);
+    return view.reading && end != end_at_.end() && view.read_next >= end->second;
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------- MemberEffects
+
+Millis ConsumeSession::backoff(int attempt) {
+  constexpr std::int64_t kFirstMs = 50;
+  constexpr std::int64_t kMostMs = 10'000;
+  const std::int64_t ceiling = std::min(kMostMs, kFirstMs << std::min(attempt, 10));
+  return Millis{std::uniform_int_distribution<std::int64_t>(0, ceiling)(random_)};
+}
+
+// Runs on the worker's thread: repeats what may succeed later until it does, or until the session ends.
+template <class Call>
+auto ConsumeSession::retried(std::string_view doing, Call call) -> decltype(call()) {
+  for (int attempt = 0;; ++attempt) {
+    auto result = call();
+    if (result.ok() || !result.error().retriable) return result;
+    log_.warning("waiting to try again", {{"doing", doing}, {"detail", result.error().message}});
+    if (!worker_.pause(Millis{std::min<std::int64_t>(10'000, 100LL << std::min(attempt, 7))})) return result;
+  }
+}
+
+Result<LogState> ConsumeSession::log_state(const Claim& claim, bool need_wanted) {
+  const auto range = consumer_->log_range(claim.partition, kLogQueryTimeout);
+  if (!range) return range.error();
+  if (!topic_id_known_) {
+    auto id = consumer_->topic_id(kLogQueryTimeout);
+    if (!id) return id.error();
+    topic_id_ = *std::move(id);
+    topic_id_known_ = true;
+  }
+  LogState log{range->log_start, range->log_end, range->log_start, topic_id_};
+  if (!need_wanted) return log;
+  if (settings_.start.kind == StartPosition::Kind::kLatest) log.wanted = range->log_end;
+  if (settings_.start.kind == StartPosition::Kind::kTime) {
+    const auto found = consumer_->offset_for_time(claim.partition, settings_.start.time, kLogQueryTimeout);
+    if (!found) return found.error();
+    log.wanted = found->value_or(range->log_end);
+  }
+  return log;
+}
+
+void ConsumeSession::load(const Claim& claim) {
+  worker_.submit([this, claim]() -> TableWorker::Completion {
+    const StreamPartition where{settings_.member.topic, settings_.member.generation, claim.partition};
+    auto checkpoint = retried("reading the checkpoint", [&] { return table_->load_checkpoint(where); });
+    if (!checkpoint) return [this, error = checkpoint.error()] { fail(error); };
+    auto log = retried("asking for the log's ends", [&] { return log_state(claim, !checkpoint->has_value()); });
+    if (!log) return [this, error = log.error()] { fail(error); };
+    return [this, claim, checkpoint = *checkpoint, log = *log] {
+      end_at_.try_emplace(claim, log.end);
+      member_.on_loaded(claim, checkpoint, log);
+    };
+  });
+}
+
+void ConsumeSession::read_from(const Claim& claim, Offset offset) {
+  if (started_.insert(claim.partition).second) {
+    consumer_->start(claim.partition, offset);
+  } else if (const auto sought = consumer_->seek(claim.partition, offset); !sought) {
+    fail(sought.error());
+  }
+}
+
+void ConsumeSession::load_images(const Claim& claim, std::vector<ItemKey> keys) {
+  worker_.submit([this, claim, keys = std::move(keys)]() -> TableWorker::Completion {
+    auto images = retried("reading items", [&] { return table_->load(keys); });
+    if (!images) return [this, error = images.error()] { fail(error); };
+    return [this, claim, keys, images = *std::move(images)] { member_.on_images(claim, keys, images); };
+  });
+}
+
+void ConsumeSession::flush(const Claim& claim, std::shared_ptr<const FlushRequest> request,
+                           const std::optional<Error>& after) {
+  Millis wait{0};
+  if (after) {
+    ++flush_retries_;
+    wait = backoff(++flush_attempts_[claim]);
+    log_.warning("a flush did not finish and is tried again",
+                 {{"partition", claim.partition.value()}, {"detail", after->message}});
+  } else {
+    flush_attempts_.erase(claim);
+  }
+  worker_.submit([this, claim, request = std::move(request), wait]() -> TableWorker::Completion {
+    if (wait.count() > 0 && !worker_.pause(wait)) return [] {};
+    const SteadyTime begun = clock_.steady();
+    auto result = std::make_shared<FlushResult>(table_->flush(*request));
+    const Millis took = since(begun, clock_.steady());
+    return [this, claim, result, took] {
+      ++flushes_;
+      last_flush_ = took;
+      member_.on_flushed(claim, std::move(*result));
+    };
+  });
+}
+
+void ConsumeSession::commit(const Claim& claim, Offset next) { consumer_->commit(claim.partition, next); }
+
+void ConsumeSession::pause(const Claim& claim) {
+  if (const auto paused = consumer_->pause(claim.partition); !paused) fail(paused.error());
+}
+
+void ConsumeSession::resume(const Claim& claim) {
+  if (const auto resumed = consumer_->resume(claim.partition); !resumed) fail(resumed.error());
+}
+
+void ConsumeSession::fail(const Error& error) {
+  if (!failure_) failure_ = error;
+}
+
+// ----------------------------------------------------------------------------------------------------------- report
+
+ConsumeReport ConsumeSession::report() {
+  ConsumeReport report;
+  report.stats = member_.stats();
+  report.memory_bytes = member_.memory_bytes();
+  report.refolds = member_.refolds();
+  report.flushes = flushes_;
+  report.flush_retries = flush_retries_;
+  report.last_flush = last_flush_;
+  report.assigned = assigned_once_;
+  report.paused_for_memory = member_.paused_for_memory();
+  std::map<PartitionId, kafka::PartitionStatus> statuses;
+  for (const auto& status : consumer_->status()) statuses.emplace(status.owner.partition, status);
+  std::int64_t lag = 0;
+  bool known = true;
+  for (const PartitionView& view : member_.view()) {
+    PartitionReport partition{view, view.read_next, std::nullopt};
+    if (const auto at = statuses.find(view.claim.partition); at != statuses.end()) {
+      partition.log_end = at->second.log_end;
+    }
+    if (const auto end = end_at_.find(view.claim); end != end_at_.end() && !partition.log_end) {
+      partition.log_end = end->second;
+    }
+    report.open_deltas += view.open_deltas;
+    if (partition.log_end && view.checkpoint_next) {
+      lag += std::max<std::int64_t>(0, *partition.log_end - *view.checkpoint_next);
+    } else {
+      known = false;
+    }
+    report.partitions.push_back(partition);
+  }
+  if (known && !report.partitions.empty()) report.lag_records = lag;
+  const SteadyTime now = clock_.steady();
+  const auto elapsed = std::chrono::duration<double>(now - last_report_).count();
+  if (elapsed > 0) report.records_per_second = static_cast<double>(report.stats.read - last_read_) / elapsed;
+  last_read_ = report.stats.read;
+  last_report_ = now;
+  return report;
+}
+
+}  // namespace culvert

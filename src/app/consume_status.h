@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a running consumer tells people: a status line on a terminal, a log line now and then elsewhere.
+//
+// Flow    ConsumeSession's reports -> [ConsumeStatus] -> Log.
+// Owner   the command.
+// Time    the steady clock, for how often a line is written.
+// Bounds  one line each kLineInterval.
+// See     docs/operating.md: logs.
+#pragma once
+
+#include "adapters/clock/clock.h"
+#include "app/consume_session.h"
+#include "app/log.h"
+
+namespace culvert {
+
+class ConsumeStatus {
+ public:
+  ConsumeStatus(Log& log, const Clock& clock) : log_(log), clock_(clock), begun_(clock.steady()) {}
+
+  void show(const ConsumeReport& report);
+  // The sum of the run, as one log line.
+  void finish(const ConsumeReport& report);
+
+ private:
+  static constexpr Millis kLineInterval{10'000};
+
+  Log& log_;
+  const Clock& clock_;
+  SteadyTime begun_;
+  SteadyTime last_line_{};
+  std::int64_t last_read_ = 0;
+};
+
+}  // namespace culvert

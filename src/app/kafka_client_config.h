@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a command's Kafka options to the Kafka adapter's configuration.
+//
+// Flow    KafkaOptions -> KafkaTarget -> [kafka_client_config] -> Consumer, Producer, PartitionReader.
+// Owner   free function.
+// Time    none.
+// Bounds  none.
+// See     adapters/kafka/config.h.
+#pragma once
+
+#include "adapters/kafka/config.h"
+#include "app/log.h"
+#include "app/option_groups.h"
+
+namespace culvert {
+
+// The client's own log lines go to `log`, which must outlive every client made from the result.
+[[nodiscard]] kafka::KafkaConfig kafka_client_config(const KafkaTarget& target, Log& log);
+
+}  // namespace culvert
