@@ -32,12 +32,11 @@ std::vector<std::string> make_texts(std::int64_t devices, std::size_t count) {
   return texts;
 }
 
-// Arguments: devices, panes a window has.
-void decode_and_fold(benchmark::State& state) {
-  const auto texts = make_texts(state.range(0), 200'000);
+void run(benchmark::State& state, std::int64_t devices, std::int64_t panes) {
+  const auto texts = make_texts(devices, 200'000);
   PipelineOptions options;
-  options.definition.advance = options.definition.size / state.range(1);
-  options.definition.kind = state.range(1) == 1 ? WindowKind::kTumbling : WindowKind::kHopping;
+  options.definition.advance = options.definition.size / panes;
+  options.definition.kind = panes == 1 ? WindowKind::kTumbling : WindowKind::kHopping;
   JsonDecoder decoder(options.definition);
   PipelineStart start;
   start.where = StreamPartition{"sensors", 1, PartitionId{0}};
@@ -56,9 +55,17 @@ void decode_and_fold(benchmark::State& state) {
   const auto done = static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(kBatch);
   state.SetItemsProcessed(done);
   state.counters["bytes_per_device"] =
-      static_cast<double>((*pipeline)->memory_bytes()) / static_cast<double>(state.range(0));
+      static_cast<double>((*pipeline)->memory_bytes()) / static_cast<double>(devices);
 }
+
+// Arguments: devices, panes a window has.
+void decode_and_fold(benchmark::State& state) { run(state, state.range(0), state.range(1)); }
 BENCHMARK(decode_and_fold)->Args({1'000, 1})->Args({100'000, 1})->Args({1'000, 60});
+
+// A given number of batches: what callgrind counts, once with N and once with 2N.
+void fixed_batches(benchmark::State& state) { run(state, 1'000, 1); }
+BENCHMARK(fixed_batches)->Arg(50)->Iterations(50);
+BENCHMARK(fixed_batches)->Arg(100)->Iterations(100);
 
 }  // namespace
 }  // namespace culvert
