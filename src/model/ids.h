@@ -34,6 +34,14 @@ using PartitionId = Strong<struct PartitionTag, std::int32_t>;
 // Counts the assignments of one process: the same partition assigned again is another assignment.
 using AssignmentId = Strong<struct AssignmentTag, std::uint64_t>;
 
+// A partition as assigned once.  After a revoke the same partition comes back under another assignment, and whatever is
+// still on its way for the old one is recognised by it.
+struct Claim {
+  PartitionId partition{};
+  AssignmentId assignment{};
+  friend auto operator<=>(const Claim&, const Claim&) = default;
+};
+
 // A position in a partition's log.  Ranges are half-open, so the offset stored is always the *next* one.
 class Offset : public Strong<struct OffsetTag, std::int64_t> {
  public:

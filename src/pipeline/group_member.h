@@ -24,14 +24,6 @@
 
 namespace culvert {
 
-// A partition as assigned once.  After a revoke the same partition comes back under another assignment, and whatever is
-// still on its way for the old one is recognised by it.
-struct Claim {
-  PartitionId partition{};
-  AssignmentId assignment{};
-  friend auto operator<=>(const Claim&, const Claim&) = default;
-};
-
 // What the broker says about a partition's log.
 struct LogState {
   Offset start;          // first offset still there

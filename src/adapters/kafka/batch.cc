@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/kafka/batch.h"
+
+#include <string_view>
+
+#include "model/check.h"
+
+namespace culvert::kafka {
+
+namespace {
+
+std::optional<std::string_view> bytes(const void* data, std::size_t size) {
+  if (data == nullptr) return std::nullopt;
+  return std::string_view{static_cast<const char*>(data), size};
+}
+
+// librdkafka reports errors of this call as -1, which only a queue in use by two threads could cause.
+std::size_t consume(rd_kafka_queue_t* queue, Millis timeout, rd_kafka_message_t** into, std::size_t count) {
+  const ssize_t taken = rd_kafka_consume_batch_queue(queue, static_cast<int>(timeout.count()), into, count);
+  CULVERT_CHECK(taken >= 0, "a batch of messages could not be taken from its queue");
+  return static_cast<std::size_t>(taken);
+}
+
+}  // namespace
+
+MessageBatch::MessageBatch(std::size_t capacity) : messages_(capacity) {
+  CULVERT_CHECK(capacity > 0, "a batch of no messages");
+}
+
+std::span<rd_kafka_message_t* const> MessageBatch::refill(rd_kafka_queue_t* queue, Millis timeout) {
+  release();
+  message_count_ = consume(queue, Millis{0}, messages_.data(), messages_.size());
+  if (message_count_ == 0 && timeout > Millis{0}) {
+    message_count_ = consume(queue, timeout, messages_.data(), 1);
+    if (message_count_ == 1 && messages_.size() > 1) {
+      message_count_ += consume(queue, Millis{0}, messages_.data() + 1, messages_.size() - 1);
+    }
+  }
+  return {messages_.data(), message_count_};
+}
+
+void MessageBatch::release() {
+  for (std::size_t i = 0; i < message_count_; ++i) rd_kafka_message_destroy(messages_[i]);
+  message_count_ = 0;
+  for (Lane* lane : touched_) lane->records.clear();
+  touched_.clear();
+  count_ = 0;
+}
+
+Record MessageBatch::view(const rd_kafka_message_t& message) {
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const std::int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  return Record{
+      .offset = Offset{message.offset},
+      .timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? std::nullopt : std::optional{RecordTime{timestamp}},
+      .key = bytes(message.key, message.key_len),
+      .value = bytes(message.payload, message.len),
+  };
+}
+
+Records MessageBatch::records() {
+  runs_.clear();
+  for (const Lane* lane : touched_) runs_.push_back(PartitionRecords{lane->claim, lane->records});
+  return Records{runs_, count_};
+}
+
+}  // namespace culvert::kafka

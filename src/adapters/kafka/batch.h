@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// From librdkafka's messages to runs of Record, without copying.  Private to adapters/kafka.
+//
+// Flow    librdkafka's queue -> [MessageBatch] -> sorted into the Lanes of the partitions -> Records.
+// Owner   Consumer and PartitionReader hold one MessageBatch and a Lane for each partition that they read.
+// Time    durations only.
+// Bounds  capacity messages at a time; a Lane keeps the space of its longest run.
+// See     polled.h, position.h.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "adapters/kafka/handle.h"
+#include "adapters/kafka/polled.h"
+#include "adapters/kafka/position.h"
+#include "model/time.h"
+
+namespace culvert::kafka {
+
+// One partition that is being read.
+struct Lane {
+  Claim claim;
+  Position position{Offset{0}};
+  bool started = false;  // its position is known and fetching may begin
+  bool paused = false;
+  bool seek_wanted = false;  // and not carried out yet
+  int seek_attempts = 0;
+  std::vector<Record> records;  // of the present batch
+};
+
+class MessageBatch {
+ public:
+  explicit MessageBatch(std::size_t capacity);
+  MessageBatch(const MessageBatch&) = delete;
+  MessageBatch& operator=(const MessageBatch&) = delete;
+  ~MessageBatch() { release(); }
+
+  // Gives the former batch back and takes what is there, at most capacity; if nothing is, waits for the first message.
+  // (Asking librdkafka for a full batch with a time-out would wait for the batch to fill.)
+  [[nodiscard]] std::span<rd_kafka_message_t* const> refill(rd_kafka_queue_t* queue, Millis timeout);
+  // Gives the messages back and empties the lanes: Records of before are invalid.
+  void release();
+
+  // Adds a view of the message to the lane.  The lane must live until release().
+  void add(Lane& lane, const rd_kafka_message_t& message) {
+    if (lane.records.empty()) touched_.push_back(&lane);
+    lane.records.push_back(view(message));
+    ++count_;
+  }
+  // What was added since the refill.
+  [[nodiscard]] Records records();
+
+ private:
+  [[nodiscard]] static Record view(const rd_kafka_message_t& message);
+
+  std::vector<rd_kafka_message_t*> messages_;
+  std::size_t message_count_ = 0;
+  std::size_t count_ = 0;  // of records added
+  std::vector<Lane*> touched_;
+  std::vector<PartitionRecords> runs_;
+};
+
+}  // namespace culvert::kafka

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/kafka/connect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "adapters/kafka/client.h"
+#include "adapters/kafka/errors.h"
+
+namespace culvert::kafka {
+
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr Millis kAttempt{500};
+// A topic created a moment ago is unknown to brokers that have not heard of it yet.
+constexpr Millis kUnknownTopicGrace{1'500};
+
+bool is_unknown_topic(const Error& error) { return error.kind == ErrorKind::kConfiguration && !error.retriable; }
+
+}  // namespace
+
+void ErrorNotes::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
+  Error error = to_error(code, fmt::format("brokers {}", bootstrap_), reason);
+  if (!final_ && ends_connecting(error)) final_ = error;
+  if (!latest_ || code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) latest_ = std::move(error);
+}
+
+Result<TopicDescription> connect(const KafkaConfig& config, const std::string& topic, Millis timeout) {
+  ErrorNotes notes(config.bootstrap);
+  Result<std::unique_ptr<Client>> client = Client::open(config, Role::kAdmin, {}, &notes);
+  if (!client) return client.error();
+  const auto begin = SteadyClock::now();
+  for (;;) {
+    const auto left = timeout - std::chrono::duration_cast<Millis>(SteadyClock::now() - begin);
+    Result<TopicDescription> found = query_topic(**client, topic, std::clamp(left, Millis{1}, kAttempt));
+    if (found) return found;
+    rd_kafka_poll((*client)->get(), 0);
+    if (notes.final_error()) return *notes.final_error();
+    const bool may_appear = is_unknown_topic(found.error()) && SteadyClock::now() - begin < kUnknownTopicGrace;
+    if (!found.error().retriable && !may_appear) return found.error();
+    if (left <= Millis{0}) {
+      const Error& last = notes.latest() ? *notes.latest() : found.error();
+      return Error::retriable_error(last.kind,
+                                    fmt::format("gave up after {}: {}", format_duration(timeout), last.message));
+    }
+    if (may_appear) rd_kafka_poll((*client)->get(), 100);
+  }
+}
+
+}  // namespace culvert::kafka

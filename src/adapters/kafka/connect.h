@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first contact with a cluster: is it there, does it let us in, does the topic exist.  Private to adapters/kafka.
+//
+// Flow    Consumer, PartitionReader and Producer connect() before they start, because a client in use reports a wrong
+//         password or authority only as one more reason to try again, and because the number of partitions decides how
+//         much each of them may buffer.
+// Owner   free function; its client lives for the call only.
+// Time    at most `timeout`; a refusal ends it at once.
+// Bounds  one connection.
+// See     errors.h.
+#pragma once
+
+#include <string>
+
+#include "adapters/kafka/config.h"
+#include "adapters/kafka/log_queries.h"
+#include "model/result.h"
+#include "model/time.h"
+
+namespace culvert::kafka {
+
+[[nodiscard]] Result<TopicDescription> connect(const KafkaConfig& config, const std::string& topic, Millis timeout);
+
+// Remembers what a client reports while it is polled, so that a failing request can say why.
+class ErrorNotes : public ClientObserver {
+ public:
+  explicit ErrorNotes(std::string bootstrap) : bootstrap_(std::move(bootstrap)) {}
+  void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
+
+  // The first error that waiting will not cure.
+  [[nodiscard]] const std::optional<Error>& final_error() const { return final_; }
+  // The latest error of any kind; "all brokers down" only if there is no better.
+  [[nodiscard]] const std::optional<Error>& latest() const { return latest_; }
+
+ private:
+  std::string bootstrap_;
+  std::optional<Error> final_;
+  std::optional<Error> latest_;
+};
+
+}  // namespace culvert::kafka

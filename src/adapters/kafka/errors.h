@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a librdkafka error means to a user: its kind (exit code), whether it may pass by itself, and the remedy.
+//
+// Flow    every .cc of this folder turns codes into Error here, so that one fault has one message everywhere.
+// Owner   free functions.
+// Time    none.
+// Bounds  none.
+// See     docs/ARCHITECTURE.md, "Exit codes"; docs/operating.md: errors.
+#pragma once
+
+#include <string_view>
+
+#include "adapters/kafka/handle.h"
+#include "model/result.h"
+
+namespace culvert::kafka {
+
+// `what` names the thing (`topic 'telemetry'`, `brokers b-1:9094`), `detail` is librdkafka's own text (may be empty).
+[[nodiscard]] Error to_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail);
+// The same for an error object; a fatal one is never retriable.
+[[nodiscard]] Error to_error(const rd_kafka_error_t* error, std::string_view what);
+
+// True for errors that waiting will not cure and that say so at the first connection: a refused login, a certificate
+// that does not verify, a refused topic.  Everything else a client goes on trying.
+[[nodiscard]] bool ends_connecting(const Error& error);
+
+}  // namespace culvert::kafka

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/kafka/log_queries.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "adapters/kafka/errors.h"
+#include "model/check.h"
+
+namespace culvert::kafka {
+
+namespace {
+
+Result<Handle<const rd_kafka_metadata_t>> query_metadata(const Client& client, const std::string& topic,
+                                                         Millis timeout) {
+  // An explicit topic object would be kept in librdkafka's list of known topics; this one goes at the end.
+  const Handle<rd_kafka_topic_t> object{rd_kafka_topic_new(client.get(), topic.c_str(), nullptr)};
+  if (!object) return to_error(rd_kafka_last_error(), fmt::format("topic '{}'", topic), {});
+  const rd_kafka_metadata_t* raw = nullptr;
+  const rd_kafka_resp_err_t code = rd_kafka_metadata(client.get(), 0, object.get(), &raw, to_ms(timeout));
+  Handle<const rd_kafka_metadata_t> metadata{raw};
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, fmt::format("brokers {}", client.bootstrap()), {});
+  return metadata;
+}
+
+}  // namespace
+
+int to_ms(Millis timeout) {
+  return static_cast<int>(std::clamp<std::int64_t>(timeout.count(), 0, std::numeric_limits<int>::max()));
+}
+
+std::string partition_name(const std::string& topic, PartitionId partition) {
+  return fmt::format("topic '{}' partition {}", topic, partition.value());
+}
+
+Result<TopicDescription> query_topic(const Client& client, const std::string& topic, Millis timeout) {
+  Result<Handle<const rd_kafka_metadata_t>> metadata = query_metadata(client, topic, timeout);
+  if (!metadata) return metadata.error();
+  const rd_kafka_metadata_t& data = **metadata;
+  if (data.topic_cnt != 1) return to_error(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, fmt::format("topic '{}'", topic), {});
+  if (data.topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return to_error(data.topics[0].err, fmt::format("topic '{}'", topic), {});
+  }
+  return TopicDescription{data.topics[0].partition_cnt, data.broker_cnt};
+}
+
+Result<LogRange> query_log_range(const Client& client, const std::string& topic, PartitionId partition,
+                                 Millis timeout) {
+  std::int64_t first = 0;
+  std::int64_t next = 0;
+  const rd_kafka_resp_err_t code =
+      rd_kafka_query_watermark_offsets(client.get(), topic.c_str(), partition.value(), &first, &next, to_ms(timeout));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, partition_name(topic, partition), {});
+  return LogRange{Offset{first}, Offset{next}};
+}
+
+Result<std::optional<Offset>> query_offset_for_time(const Client& client, const std::string& topic,
+                                                    PartitionId partition, RecordTime time, Millis timeout) {
+  const TopicPartitionList list = make_list(1);
+  rd_kafka_topic_partition_t* entry = rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition.value());
+  entry->offset = time.value();
+  rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client.get(), list.get(), to_ms(timeout));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = entry->err;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, partition_name(topic, partition), {});
+  if (entry->offset < 0) return std::optional<Offset>{};
+  return std::optional<Offset>{Offset{entry->offset}};
+}
+
+Result<std::optional<Offset>> query_committed(const Client& client, const std::string& topic, PartitionId partition,
+                                              Millis timeout) {
+  const TopicPartitionList list = make_list(1);
+  rd_kafka_topic_partition_t* entry = rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition.value());
+  rd_kafka_resp_err_t code = rd_kafka_committed(client.get(), list.get(), to_ms(timeout));
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) code = entry->err;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, partition_name(topic, partition), {});
+  if (entry->offset < 0) return std::optional<Offset>{};
+  return std::optional<Offset>{Offset{entry->offset}};
+}
+
+namespace {
+
+// Brokers that lack the request, and users who may not ask, are no reason to stop; a passing fault is one to ask again.
+Result<std::string> topic_id_unknown(const Client& client, const std::string& topic, rd_kafka_resp_err_t code,
+                                     std::string_view why) {
+  Error error = to_error(code, fmt::format("topic '{}'", topic), why);
+  const bool lacking = code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE || code == RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION;
+  if (error.retriable && !lacking) return error;
+  client.log(LogLevel::kDebug, fmt::format("topic '{}': its id is not known: {}", topic, why));
+  return std::string{};
+}
+
+Handle<rd_kafka_event_t> describe_topic(const Client& client, const std::string& topic, rd_kafka_queue_t* queue,
+                                        Millis timeout) {
+  const char* name = topic.c_str();
+  const Handle<rd_kafka_TopicCollection_t> topics{rd_kafka_TopicCollection_of_topic_names(&name, 1)};
+  const Handle<rd_kafka_AdminOptions_t> options{
+      rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_DESCRIBETOPICS)};
+  std::array<char, 256> text{};
+  const rd_kafka_resp_err_t code =
+      rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(), text.size());
+  CULVERT_CHECK(code == RD_KAFKA_RESP_ERR_NO_ERROR, text.data());
+  rd_kafka_DescribeTopics(client.get(), topics.get(), options.get(), queue);
+  return Handle<rd_kafka_event_t>{rd_kafka_queue_poll(queue, to_ms(timeout + Millis{500}))};
+}
+
+}  // namespace
+
+Result<std::string> query_topic_id(const Client& client, const std::string& topic, Millis timeout) {
+  const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+  const Handle<rd_kafka_event_t> event = describe_topic(client, topic, queue.get(), timeout);
+  if (!event) return topic_id_unknown(client, topic, RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer in time");
+  if (const rd_kafka_resp_err_t code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return topic_id_unknown(client, topic, code, rd_kafka_event_error_string(event.get()));
+  }
+  std::size_t count = 0;
+  const rd_kafka_TopicDescription_t** described =
+      rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event.get()), &count);
+  CULVERT_CHECK(count == 1, "one topic was asked for");
+  const rd_kafka_error_t* error = rd_kafka_TopicDescription_error(described[0]);
+  if (const rd_kafka_resp_err_t code = rd_kafka_error_code(error); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return topic_id_unknown(client, topic, code, rd_kafka_error_string(error));
+  }
+  const rd_kafka_Uuid_t* id = rd_kafka_TopicDescription_topic_id(described[0]);
+  const bool told =
+      id != nullptr && (rd_kafka_Uuid_most_significant_bits(id) != 0 || rd_kafka_Uuid_least_significant_bits(id) != 0);
+  if (!told) {
+    return topic_id_unknown(client, topic, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, "the brokers do not tell it");
+  }
+  return std::string{rd_kafka_Uuid_base64str(id)};
+}
+
+}  // namespace culvert::kafka
