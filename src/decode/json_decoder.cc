@@ -25,41 +25,45 @@ JsonDecoder::JsonDecoder(const Definition& definition, ShapedPath shaped_path)
       bytes_max_(static_cast<std::size_t>(definition.record_bytes_max)),
       max_future_(definition.max_future),
       shaped_path_(shaped_path),
-      shapes_{RecordShape{definition}, RecordShape{definition}} {
+      shapes_{RecordShape(definition), RecordShape(definition)} {
   scratch_.reserve(kDeviceBytesMost);
 }
 
 DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
+  if (record.value && record.value->size() <= bytes_max_ && shape_->match(*record.value, timestamps_, reading) &&
+      !is_future(record, reading)) [[likely]] {
+    return DeadLetterReason::kNone;
+  }
+  return decode_unshaped(record, reading);
+}
+
+// What the shaped path did not take, or took and found to be ahead of its record.
+DeadLetterReason JsonDecoder::decode_unshaped(const Record& record, Reading& reading) {
   if (!record.value) return refused_ = DeadLetterReason::kTombstone;
   refused_bytes_ = record.value->size();
   if (refused_bytes_ > bytes_max_) return refused_ = DeadLetterReason::kTooLarge;
-  if (shapes_[shape_latest_].match(*record.value, timestamps_, reading)) [[likely]] {
-    ++shaped_count_;
-  } else if (const auto reason = decode_other_shape(*record.value, reading); reason != DeadLetterReason::kNone) {
-    return reason;
-  }
-  if (record.timestamp) {
-    // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
-    const std::int64_t least = reading.event_time.value() - max_future_.count();
-    if (least > record.timestamp->value()) {
-      std::int64_t ahead = 0;
-      const bool fits = !__builtin_sub_overflow(reading.event_time.value(), record.timestamp->value(), &ahead);
-      ahead_ = fits ? Millis{ahead} : Millis::max();
-      return refuse(DeadLetterReason::kFutureEventTime, ReadingField::kTimestamp);
+  RecordShape* const other = shape_ == &shapes_[0] ? &shapes_[1] : &shapes_[0];
+  if (other->match(*record.value, timestamps_, reading)) {
+    shape_ = other;
+  } else {
+    ++general_count_;
+    const auto reason = decode_general(*record.value, reading);
+    if (reason != DeadLetterReason::kNone) return reason;
+    if (shaped_path_ == ShapedPath::kOn) {
+      shape_ = other;
+      remember_shape(*record.value);
     }
   }
-  return DeadLetterReason::kNone;
+  if (!is_future(record, reading)) return DeadLetterReason::kNone;
+  std::int64_t ahead = 0;
+  const bool fits = !__builtin_sub_overflow(reading.event_time.value(), record.timestamp->value(), &ahead);
+  ahead_ = fits ? Millis{ahead} : Millis::max();
+  return refuse(DeadLetterReason::kFutureEventTime, ReadingField::kTimestamp);
 }
 
-DeadLetterReason JsonDecoder::decode_other_shape(std::string_view text, Reading& reading) {
-  if (shapes_[1 - shape_latest_].match(text, timestamps_, reading)) {
-    shape_latest_ = 1 - shape_latest_;
-    ++shaped_count_;
-    return DeadLetterReason::kNone;
-  }
-  const auto reason = decode_general(text, reading);
-  if (reason == DeadLetterReason::kNone && shaped_path_ == ShapedPath::kOn) remember_shape(text);
-  return reason;
+bool JsonDecoder::is_future(const Record& record, const Reading& reading) const {
+  // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
+  return record.timestamp && reading.event_time.value() - max_future_.count() > record.timestamp->value();
 }
 
 // Only of a record that was just read in general, and accepted.
@@ -68,9 +72,7 @@ void JsonDecoder::remember_shape(std::string_view text) {
     const JsonValue& value = field(which).value;
     return ValuePlace{which, value.kind == JsonKind::kNumber ? value.number : value.string.raw};
   };
-  shape_latest_ = 1 - shape_latest_;
-  shapes_[shape_latest_].remember(
-      text, {place(ReadingField::kDevice), place(ReadingField::kTimestamp), place(ReadingField::kValue)});
+  shape_->remember(text, {place(ReadingField::kDevice), place(ReadingField::kTimestamp), place(ReadingField::kValue)});
 }
 
 DeadLetterReason JsonDecoder::decode_general(std::string_view text, Reading& reading) {

@@ -39,8 +39,8 @@ class JsonDecoder final : public Decoder {
   DeadLetterReason decode(const Record& record, Reading& reading) override;
   [[nodiscard]] std::string detail() const override;
 
-  // How many records the shaped path has read.
-  [[nodiscard]] std::uint64_t shaped_count() const { return shaped_count_; }
+  // How many records were read in general: neither refused for their size nor taken by the shaped path.
+  [[nodiscard]] std::uint64_t general_count() const { return general_count_; }
 
  private:
   struct Field {
@@ -49,7 +49,8 @@ class JsonDecoder final : public Decoder {
     JsonValue value;
   };
 
-  DeadLetterReason decode_other_shape(std::string_view text, Reading& reading);
+  DeadLetterReason decode_unshaped(const Record& record, Reading& reading);
+  [[nodiscard]] bool is_future(const Record& record, const Reading& reading) const;
   void remember_shape(std::string_view text);
   DeadLetterReason decode_general(std::string_view text, Reading& reading);
   void note_member(const JsonString& name, const JsonValue& value);
@@ -69,8 +70,8 @@ class JsonDecoder final : public Decoder {
   ShapedPath shaped_path_;
   // Two, because a fleet under way from one firmware to the next writes two.
   std::array<RecordShape, 2> shapes_;
-  std::size_t shape_latest_ = 0;  // the one that matched or was made last
-  std::uint64_t shaped_count_ = 0;
+  RecordShape* shape_ = &shapes_[0];  // the one that matched or was made last
+  std::uint64_t general_count_ = 0;
   JsonScanner scanner_;
   TimestampReader timestamps_;
   std::string scratch_;            // a name or a device without its escapes; the reading may point here

@@ -13,57 +13,23 @@ namespace {
 
 constexpr std::array<std::uint32_t, 9> kPowersOfTen{1,       10,        100,        1'000,      10'000,
                                                     100'000, 1'000'000, 10'000'000, 100'000'000};
+// What the last of so many digits behind the point counts, less one for the point.
+constexpr std::array<std::int64_t, 8> kMicrosAt{0, 1'000'000, 100'000, 10'000, 1'000, 100, 10, 1};
 constexpr std::uint64_t kZeroDigits = swar::repeat('0');
 
+// A matcher is one function without calls: those would cost as much as what they do.
+#define CULVERT_HOT [[gnu::always_inline]] inline
+
 // The next eight bytes; zeros stand for those behind the end.  The text has at least eight bytes before `end`.
-inline std::uint64_t peek(const char* at, const char* end) {
+CULVERT_HOT std::uint64_t peek(const char* at, const char* end) {
   const auto left = end - at;
-  if (left >= 8) [[likely]]
-    return swar::load8(at);
+  if (left >= 8) return swar::load8(at);
   return left == 0 ? 0 : swar::load8(end - 8) >> (64 - 8 * left);
-}
-
-inline std::uint32_t load4(const char* at) {
-  std::uint32_t word = 0;
-  std::memcpy(&word, at, 4);
-  return word;
-}
-
-// Loads that overlap instead of a loop and a remainder: pieces of the usual records have 1 to 24 bytes.
-inline bool same(const char* a, const char* b, std::size_t size) {
-  const auto differ = [&](std::size_t at) { return swar::load8(a + at) ^ swar::load8(b + at); };
-  if (size < 4) {
-    for (std::size_t i = 0; i < size; ++i) {
-      if (a[i] != b[i]) return false;
-    }
-    return true;
-  }
-  if (size < 8) return load4(a) == load4(b) && load4(a + size - 4) == load4(b + size - 4);
-  if (size <= 16) return (differ(0) | differ(size - 8)) == 0;
-  if (size <= 24) return (differ(0) | differ(8) | differ(size - 8)) == 0;
-  return std::memcmp(a, b, size) == 0;
 }
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Every read_ function returns where its value ends, or null if it is not certain what it reads.
-
-// Digits without a leading zero, at most 16.
-inline const char* read_digits(const char* at, const char* end, std::uint64_t& number) {
-  std::uint64_t values = peek(at, end) ^ kZeroDigits;
-  std::size_t count = swar::bytes_before(swar::non_digits(values));
-  if (count == 0 || ((values & 0xff) == 0 && count > 1)) return nullptr;
-  number = swar::digits_value(values, count);
-  at += count;
-  if (count < 8) [[likely]]
-    return at;
-  values = peek(at, end) ^ kZeroDigits;
-  count = swar::bytes_before(swar::non_digits(values));
-  if (count == 0) return at;
-  number = number * kPowersOfTen[count] + swar::digits_value(values, count);
-  at += count;
-  return at != end && is_digit(*at) ? nullptr : at;
-}
 
 // Whatever digits follow; `some` becomes true if one of them is not zero.
 const char* skip_digits(const char* at, const char* end, bool& some) {
@@ -71,17 +37,41 @@ const char* skip_digits(const char* at, const char* end, bool& some) {
   return at;
 }
 
-inline const char* read_device_number(const char* at, const char* end, Reading& reading) {
-  const bool negative = at != end && *at == '-';
+// Digits without a leading zero, at most 16.
+const char* read_long_digits(const char* at, const char* end, std::uint64_t& number) {
+  constexpr std::ptrdiff_t kDigitsMost = 16;
+  const char* const begin = at;
+  number = 0;
+  for (; at != end && is_digit(*at); ++at) {
+    if (at - begin == kDigitsMost) return nullptr;
+    number = number * 10 + static_cast<std::uint64_t>(*at - '0');
+  }
+  return at == begin || (*begin == '0' && at - begin > 1) ? nullptr : at;
+}
+
+const char* read_long_device(const char* at, const char* end, bool negative, Reading& reading) {
   std::uint64_t number = 0;
-  at = read_digits(at + negative, end, number);
-  if (negative && number == 0) return nullptr;
+  at = read_long_digits(at, end, number);
   const auto magnitude = static_cast<std::int64_t>(number);
   reading.device = DeviceRef{negative ? -magnitude : magnitude};
   return at;
 }
 
-inline const char* read_device_text(const char* at, const char* end, Reading& reading) {
+CULVERT_HOT const char* read_device_number(const char* at, const char* end, Reading& reading) {
+  const bool negative = *at == '-';
+  at += negative;
+  const std::uint64_t values = peek(at, end) ^ kZeroDigits;
+  const std::uint64_t others = swar::non_digits(values);
+  if (others == 0) [[unlikely]]
+    return read_long_device(at, end, negative, reading);
+  const std::size_t stop = swar::top_bit(others);
+  if (stop == 7 || ((values & 0xff) == 0 && stop + negative > 15)) return nullptr;  // none; 00, 01, -0
+  const std::int64_t magnitude = swar::digits_value_before(values, stop);
+  reading.device = DeviceRef{negative ? -magnitude : magnitude};
+  return at + (stop >> 3);
+}
+
+CULVERT_HOT const char* read_device_text(const char* at, const char* end, Reading& reading) {
   const char* const begin = at;
   std::size_t plain = 0;
   do {
@@ -95,9 +85,10 @@ inline const char* read_device_text(const char* at, const char* end, Reading& re
   return at;
 }
 
-const char* read_timestamp_number(const char* at, const char* end, TimestampUnit unit, Reading& reading) {
+template <TimestampUnit kUnit>
+const char* read_timestamp_number(const char* at, const char* end, Reading& reading) {
   std::uint64_t whole = 0;
-  at = read_digits(at, end, whole);
+  at = read_long_digits(at, end, whole);
   if (at == nullptr) return nullptr;
   std::uint64_t thousandths = 0;
   if (at != end && *at == '.') {
@@ -110,129 +101,178 @@ const char* read_timestamp_number(const char* at, const char* end, TimestampUnit
     at = skip_digits(at, end, dropped);
   }
   // At most 16 digits, so the product fits.
-  const std::uint64_t ms = unit == TimestampUnit::kSeconds ? whole * 1000 + thousandths : whole;
+  const std::uint64_t ms = kUnit == TimestampUnit::kSeconds ? whole * 1000 + thousandths : whole;
   if (ms >= static_cast<std::uint64_t>(kEventTimeNext.value())) return nullptr;
   reading.event_time = EventTime{static_cast<std::int64_t>(ms)};
   return at;
 }
 
-// The digits behind the point, of any number, into millionths rounded half to even.
-const char* read_fraction(const char* at, const char* end, std::int64_t& micros) {
-  const std::uint64_t values = peek(at, end) ^ kZeroDigits;
-  const std::size_t count = swar::bytes_before(swar::non_digits(values));
-  if (count == 0) return nullptr;
-  const std::uint32_t hundredths = swar::digits_value(values, count) * kPowersOfTen[8 - count];  // of a millionth
+// A value with up to seven digits before the point, `at` behind its sign, and any number of digits behind the point:
+// rounded half to even at the sixth.
+const char* read_long_value(const char* at, const char* end, bool negative, Reading& reading) {
+  std::uint64_t values = peek(at, end) ^ kZeroDigits;
+  std::size_t count = swar::bytes_before(swar::non_digits(values));
+  if (count == 0 || count == 8 || (*at == '0' && count > 1)) return nullptr;
+  std::int64_t micros = std::int64_t{swar::digits_value(values, count)} * kMicroPerUnit;
   at += count;
-  bool more = false;
-  if (count == 8) at = skip_digits(at, end, more);
-  const std::uint32_t rest = hundredths % 100;
-  micros += hundredths / 100;
-  if (rest > 50 || (rest == 50 && (more || micros % 2 != 0))) ++micros;
-  return at;
-}
-
-// At most seven digits before the point, so that the range of Micro needs no check.
-inline const char* read_value(const char* at, const char* end, Reading& reading) {
-  const bool negative = at != end && *at == '-';
-  at += negative;
-  const std::uint64_t values = peek(at, end) ^ kZeroDigits;
-  std::uint64_t others = swar::non_digits(values);
-  const std::size_t whole = swar::bytes_before(others);
-  if (whole == 0 || whole == 8 || ((values & 0xff) == 0 && whole > 1)) return nullptr;
-  std::int64_t micros = 0;
-  if ((values >> (8 * whole) & 0xff) != ('.' ^ '0')) {
-    micros = std::int64_t{swar::digits_value(values, whole)} * kMicroPerUnit;
-    at += whole;
-  } else {
-    // A point carries nothing into its neighbour, so the next byte marked is exact too.
-    others &= others - 1;
-    const std::size_t length = swar::bytes_before(others);
-    const std::size_t fraction = length - whole - 1;
-    if (fraction - 1 < 6 && length < 8) [[likely]] {  // 1 to 6 digits, and the word shows where they end
-      const std::uint64_t before = (std::uint64_t{1} << (8 * whole)) - 1;
-      const std::uint64_t joined = (values & before) | (values >> 8 & ~before);  // the point taken out
-      micros = std::int64_t{swar::digits_value(joined, length - 1)} * kPowersOfTen[6 - fraction];
-      at += length;
-    } else {
-      micros = std::int64_t{swar::digits_value(values, whole)} * kMicroPerUnit;
-      at = read_fraction(at + whole + 1, end, micros);
-    }
+  if (at != end && *at == '.') {
+    ++at;
+    values = peek(at, end) ^ kZeroDigits;
+    count = swar::bytes_before(swar::non_digits(values));
+    if (count == 0) return nullptr;
+    const std::uint32_t hundredths = swar::digits_value(values, count) * kPowersOfTen[8 - count];  // of a millionth
+    at += count;
+    bool more = false;
+    if (count == 8) at = skip_digits(at, end, more);
+    const std::uint32_t rest = hundredths % 100;
+    micros += hundredths / 100;
+    if (rest > 50 || (rest == 50 && (more || micros % 2 != 0))) ++micros;
   }
   reading.value = Micro{negative ? -micros : micros};
   return at;
 }
 
-}  // namespace
+// At most seven digits before the point, so that the range of Micro needs no check.
+CULVERT_HOT const char* read_value(const char* at, const char* end, Reading& reading) {
+  const bool negative = *at == '-';
+  at += negative;
+  const std::uint64_t values = peek(at, end) ^ kZeroDigits;
+  const std::uint64_t others = swar::non_digits(values);
+  // The usual form has its point and its end within the word.
+  if (others == 0) [[unlikely]]
+    return read_long_value(at, end, negative, reading);
+  const std::size_t stop = swar::top_bit(others);
+  const std::uint64_t behind = others & (others - 1);  // a point carries nothing upward, so this is exact behind one
+  const bool point = (values >> (stop - 7) & 0xff) == ('.' ^ '0');
+  if (behind == 0 || !point) [[unlikely]]
+    return read_long_value(at, end, negative, reading);
+  const std::size_t stop_behind = swar::top_bit(behind);
+  const std::size_t fraction_bits = stop_behind - stop;  // of the point and the digits behind it
+  if (stop == 7 || fraction_bits == 8 || ((values & 0xff) == 0 && stop > 15)) return nullptr;
+  const std::uint64_t before = (others ^ (others - 1)) >> 8;                 // the bytes in front of the point
+  const std::uint64_t joined = (values & before) | (values >> 8 & ~before);  // the point taken out
+  const std::int64_t micros = swar::digits_value_before(joined, stop_behind - 8) * kMicrosAt[fraction_bits >> 3];
+  reading.value = Micro{negative ? -micros : micros};
+  return at + (stop_behind >> 3);
+}
 
-RecordShape::RecordShape(const Definition& definition)
-    : key_type_(definition.key_type), unit_(definition.timestamp_unit) {}
+// A piece that a value follows: at least one byte is left behind it.  Returns where the value starts, or null.
+CULVERT_HOT const char* skip_piece(const char* at, const char* end, const Skeleton::Piece& piece) {
+  if (end - at <= piece.size) return nullptr;
+  if (piece.third != 0) [[likely]] {
+    const std::uint64_t differ = (swar::load8(at) ^ piece.words[0]) |
+                                 (swar::load8(at + piece.second) ^ piece.words[1]) |
+                                 (swar::load8(at + piece.third) ^ piece.words[2]);
+    return differ == 0 ? at + piece.size : nullptr;
+  }
+  return std::memcmp(at, piece.bytes, static_cast<std::size_t>(piece.size)) == 0 ? at + piece.size : nullptr;
+}
+
+// The last piece: exactly what is left.
+CULVERT_HOT bool same_end(const char* at, const char* end, const Skeleton::Piece& piece) {
+  if (end - at != piece.size || *at != *piece.bytes) return false;
+  return piece.size == 1 || std::memcmp(at, piece.bytes, static_cast<std::size_t>(piece.size)) == 0;
+}
+
+enum class Slot : std::uint8_t {
+  kDeviceNumber,
+  kDeviceText,
+  kTimestampText,
+  kTimestampSeconds,
+  kTimestampMilliseconds,
+  kValue,
+};
+
+template <Slot kSlot>
+CULVERT_HOT const char* read_slot(const char* at, const char* end, TimestampReader& timestamps, Reading& reading) {
+  if constexpr (kSlot == Slot::kDeviceNumber) return read_device_number(at, end, reading);
+  if constexpr (kSlot == Slot::kDeviceText) return read_device_text(at, end, reading);
+  if constexpr (kSlot == Slot::kTimestampText) return timestamps.scan(at, end, reading.event_time);
+  if constexpr (kSlot == Slot::kTimestampSeconds) {
+    return read_timestamp_number<TimestampUnit::kSeconds>(at, end, reading);
+  }
+  if constexpr (kSlot == Slot::kTimestampMilliseconds) {
+    return read_timestamp_number<TimestampUnit::kMilliseconds>(at, end, reading);
+  }
+  if constexpr (kSlot == Slot::kValue) return read_value(at, end, reading);
+}
+
+template <Slot kFirst, Slot kSecond, Slot kThird>
+bool match_slots(const Skeleton& skeleton, const char* at, const char* end, TimestampReader& timestamps,
+                 Reading& reading) {
+  const auto* const pieces = skeleton.pieces.data();
+  if ((at = skip_piece(at, end, pieces[0])) == nullptr) return false;
+  if ((at = read_slot<kFirst>(at, end, timestamps, reading)) == nullptr) return false;
+  if ((at = skip_piece(at, end, pieces[1])) == nullptr) return false;
+  if ((at = read_slot<kSecond>(at, end, timestamps, reading)) == nullptr) return false;
+  if ((at = skip_piece(at, end, pieces[2])) == nullptr) return false;
+  if ((at = read_slot<kThird>(at, end, timestamps, reading)) == nullptr) return false;
+  return same_end(at, end, pieces[3]);
+}
+
+using Matcher = bool (*)(const Skeleton&, const char*, const char*, TimestampReader&, Reading&);
+
+template <Slot kDevice, Slot kTimestamp>
+Matcher matcher_in_order(const std::array<ValuePlace, 3>& places) {
+  constexpr Slot kValue = Slot::kValue;
+  const bool timestamp_second = places[1].field == ReadingField::kTimestamp;
+  switch (places[0].field) {
+    case ReadingField::kDevice:
+      return timestamp_second ? match_slots<kDevice, kTimestamp, kValue> : match_slots<kDevice, kValue, kTimestamp>;
+    case ReadingField::kTimestamp:
+      return places[1].field == ReadingField::kDevice ? match_slots<kTimestamp, kDevice, kValue>
+                                                      : match_slots<kTimestamp, kValue, kDevice>;
+    case ReadingField::kValue:
+      break;
+  }
+  return timestamp_second ? match_slots<kValue, kTimestamp, kDevice> : match_slots<kValue, kDevice, kTimestamp>;
+}
+
+template <Slot kDevice>
+Matcher matcher_with_unit(TimestampUnit unit, const std::array<ValuePlace, 3>& places) {
+  switch (unit) {
+    case TimestampUnit::kSeconds:
+      return matcher_in_order<kDevice, Slot::kTimestampSeconds>(places);
+    case TimestampUnit::kMilliseconds:
+      return matcher_in_order<kDevice, Slot::kTimestampMilliseconds>(places);
+    case TimestampUnit::kText:
+      break;
+  }
+  return matcher_in_order<kDevice, Slot::kTimestampText>(places);
+}
+
+}  // namespace
 
 void RecordShape::remember(std::string_view text, std::array<ValuePlace, 3> places) {
   std::sort(places.begin(), places.end(),
             [](const ValuePlace& a, const ValuePlace& b) { return a.text.data() < b.text.data(); });
-  size_ = 0;
+  size_least_ = SIZE_MAX;
   std::size_t total = text.size();
   for (const ValuePlace& place : places) total -= place.text.size();
-  if (total > kSkeletonBytesMost) return;
+  if (total > Skeleton::kBytesMost) return;
   const char* from = text.data();
-  char* to = skeleton_.data();
-  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+  char* bytes = skeleton_.bytes.data();
+  for (std::size_t i = 0; i < skeleton_.pieces.size(); ++i) {
     const char* const until = i < places.size() ? places.at(i).text.data() : text.data() + text.size();
-    CULVERT_CHECK(from <= until, "the values of a record overlap");
-    const auto piece = static_cast<std::size_t>(until - from);
-    std::memcpy(to, from, piece);
-    to += piece;
-    pieces_.at(i) = static_cast<std::uint32_t>(piece);
-    if (i == places.size()) break;
-    from = until + places.at(i).text.size();
-    slots_.at(i) = slot_of(places.at(i).field);
-  }
-  size_ = total;
-}
-
-bool RecordShape::match(std::string_view text, TimestampReader& timestamps, Reading& reading) const {
-  // A skeleton with its three names is longer than eight bytes, which is what peek() needs.
-  if (size_ < 8 || text.size() < size_) return false;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  const char* piece = skeleton_.data();
-  for (std::size_t i = 0;; ++i) {
-    const std::size_t size = pieces_[i];
-    if (static_cast<std::size_t>(end - at) < size || !same(at, piece, size)) return false;
-    at += size;
-    if (i == slots_.size()) return at == end;
-    piece += size;
-    switch (slots_[i]) {
-      case Slot::kDeviceNumber:
-        at = read_device_number(at, end, reading);
-        break;
-      case Slot::kDeviceText:
-        at = read_device_text(at, end, reading);
-        break;
-      case Slot::kTimestampText:
-        at = timestamps.scan(at, end, reading.event_time);
-        break;
-      case Slot::kTimestampNumber:
-        at = read_timestamp_number(at, end, unit_, reading);
-        break;
-      case Slot::kValue:
-        at = read_value(at, end, reading);
-        break;
+    CULVERT_CHECK(from < until, "the values of a record touch or overlap");
+    Skeleton::Piece& piece = skeleton_.pieces.at(i);
+    piece = {};
+    piece.bytes = bytes;
+    piece.size = until - from;
+    std::memcpy(bytes, from, static_cast<std::size_t>(piece.size));
+    if (piece.size > 8 && piece.size <= 24) {
+      piece.third = piece.size - 8;
+      piece.second = std::min<std::ptrdiff_t>(8, piece.third);
+      piece.words = {swar::load8(from), swar::load8(from + piece.second), swar::load8(from + piece.third)};
     }
-    if (at == nullptr) return false;
+    bytes += piece.size;
+    if (i < places.size()) from = until + places.at(i).text.size();
   }
-}
-
-RecordShape::Slot RecordShape::slot_of(ReadingField field) const {
-  switch (field) {
-    case ReadingField::kDevice:
-      return key_type_ == KeyType::kNumber ? Slot::kDeviceNumber : Slot::kDeviceText;
-    case ReadingField::kTimestamp:
-      return unit_ == TimestampUnit::kText ? Slot::kTimestampText : Slot::kTimestampNumber;
-    case ReadingField::kValue:
-      break;
-  }
-  return Slot::kValue;
+  // The skeleton holds three names and is longer than the eight bytes that peek() needs.
+  CULVERT_CHECK(total >= 8, "a record without the names of its fields");
+  size_least_ = total;
+  matcher_ = key_type_ == KeyType::kNumber ? matcher_with_unit<Slot::kDeviceNumber>(unit_, places)
+                                           : matcher_with_unit<Slot::kDeviceText>(unit_, places);
 }
 
 }  // namespace culvert

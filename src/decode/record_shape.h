@@ -4,7 +4,7 @@
 // Flow    JsonDecoder reads a record in general -> remember() what lies around its values -> match() of later records.
 // Owner   JsonDecoder holds a few, one for each shape that its partition's producers write.
 // Time    see TimestampReader.
-// Bounds  kSkeletonBytesMost for what lies around the values; longer records are not remembered.
+// Bounds  Skeleton::kBytesMost for what lies around the values; longer records are not remembered.
 // See     docs/ARCHITECTURE.md, "Decoding".
 //
 // Why it is right: a remembered record was accepted as a whole.  Another text with the same bytes around its values,
@@ -35,29 +35,51 @@ struct ValuePlace {
   std::string_view text;
 };
 
+// What lies before, between and behind the three values.
+struct Skeleton {
+  Skeleton() = default;
+  Skeleton(const Skeleton&) = delete;  // pieces point into bytes
+  Skeleton& operator=(const Skeleton&) = delete;
+
+  static constexpr std::size_t kBytesMost = 1024;
+
+  // One run of these bytes, never empty.  Three words that overlap cover one of 9 to 24 bytes; of another, `third` is
+  // 0.
+  struct Piece {
+    std::array<std::uint64_t, 3> words{};  // at 0, `second` and `third`
+    std::ptrdiff_t second = 0;
+    std::ptrdiff_t third = 0;
+    std::ptrdiff_t size = 0;
+    const char* bytes = nullptr;
+  };
+
+  std::array<Piece, 4> pieces;
+  std::array<char, kBytesMost> bytes{};
+};
+
 class RecordShape {
  public:
-  static constexpr std::size_t kSkeletonBytesMost = 1024;
-
-  explicit RecordShape(const Definition& definition);
+  explicit RecordShape(const Definition& definition)
+      : key_type_(definition.key_type), unit_(definition.timestamp_unit) {}
 
   // Takes the shape of an accepted record; the places are views into `text`, in any order.
   void remember(std::string_view text, std::array<ValuePlace, 3> places);
 
   // True: `reading` is what the general path would read; a device of text points into `text`.  False: not known.
-  bool match(std::string_view text, TimestampReader& timestamps, Reading& reading) const;
+  bool match(std::string_view text, TimestampReader& timestamps, Reading& reading) const {
+    return text.size() >= size_least_ &&
+           matcher_(skeleton_, text.data(), text.data() + text.size(), timestamps, reading);
+  }
 
  private:
-  enum class Slot : std::uint8_t { kDeviceNumber, kDeviceText, kTimestampText, kTimestampNumber, kValue };
-
-  [[nodiscard]] Slot slot_of(ReadingField field) const;
+  using Matcher = bool (*)(const Skeleton& skeleton, const char* at, const char* end, TimestampReader& timestamps,
+                           Reading& reading);
 
   KeyType key_type_;
   TimestampUnit unit_;
-  std::array<Slot, 3> slots_{};            // in the order in which they stand in the text
-  std::array<std::uint32_t, 4> pieces_{};  // sizes of what lies before, between and behind the values
-  std::size_t size_ = 0;                   // their sum; 0: nothing is remembered
-  std::array<char, kSkeletonBytesMost> skeleton_{};
+  Matcher matcher_ = nullptr;          // made for the order and the types of the values
+  std::size_t size_least_ = SIZE_MAX;  // SIZE_MAX: nothing is remembered
+  Skeleton skeleton_;
 };
 
 }  // namespace culvert

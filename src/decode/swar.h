@@ -44,6 +44,17 @@ inline std::uint32_t digits_value(std::uint64_t values, std::size_t count) {
   return static_cast<std::uint32_t>(values * 10000 + (values >> 32));
 }
 
+// As bytes_before, in bits plus seven: where the lowest top bit set stands.  `tops` must not be zero.
+inline std::size_t top_bit(std::uint64_t tops) { return static_cast<std::size_t>(__builtin_ctzll(tops)); }
+
+// As digits_value, for the digits before the byte whose top bit is bit `end`, of which there must be at least one.
+inline std::uint32_t digits_value_before(std::uint64_t values, std::size_t end) {
+  values <<= 71 - end;
+  values = (values * 10 + (values >> 8)) & 0x00ff00ff00ff00ffULL;
+  values = (values * 100 + (values >> 16)) & 0x0000ffff0000ffffULL;
+  return static_cast<std::uint32_t>(values * 10000 + (values >> 32));
+}
+
 // Top bit of each byte that ends a run of plain string text: a quote, a backslash, a control byte or one of 0x80 or
 // more.  As above, only the lowest bit set is to be trusted.
 inline std::uint64_t non_plain(std::uint64_t word) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 
 #include "decode/json_scanner.h"
 #include "decode/swar.h"
@@ -29,10 +28,8 @@ constexpr unsigned two_digits(const char* at) {
   return is_digit(at[0]) && is_digit(at[1]) ? static_cast<unsigned>((at[0] - '0') * 10 + (at[1] - '0')) : 1000;
 }
 
-}  // namespace
-
 // Adds the digits behind a point to `ms`; returns their end, or null if there are none or too many.
-const char* TimestampReader::scan_fraction(const char* at, const char* end, std::int64_t& ms) {
+const char* scan_fraction(const char* at, const char* end, std::int64_t& ms) {
   constexpr std::array<std::int64_t, 3> kWeights{100, 10, 1};
   std::size_t count = 0;
   for (; at + count != end && is_digit(at[count]); ++count) {
@@ -41,9 +38,9 @@ const char* TimestampReader::scan_fraction(const char* at, const char* end, std:
   return count == 0 || count > kFractionDigitsMost ? nullptr : at + count;
 }
 
-// Takes `Z`, `+05:30` or nothing off `ms`; returns the end, or null if a sign is followed by something else.  There is
-// at least one byte.
-const char* TimestampReader::scan_zone(const char* at, const char* end, std::int64_t& ms) {
+// Takes `Z`, `+05:30` or nothing off `ms`; returns the end, or null if a sign is followed by something else.
+const char* scan_zone(const char* at, const char* end, std::int64_t& ms) {
+  if (at == end) return at;
   if (*at == 'Z' || *at == 'z') return at + 1;
   if (*at != '+' && *at != '-') return at;
   if (end - at < kZoneBytes || at[3] != ':') return nullptr;
@@ -55,13 +52,8 @@ const char* TimestampReader::scan_zone(const char* at, const char* end, std::int
   return at + kZoneBytes;
 }
 
-bool TimestampReader::read(std::string_view text, EventTime& time) {
-  const char* const end = text.data() + text.size();
-  return scan(text.data(), end, time) == end && !text.empty();
-}
-
-bool TimestampReader::remember_day(const char* date) {
-  using std::chrono::sys_days;
+// The ten bytes yyyy-mm-dd as milliseconds.
+bool read_date(const char* date, std::int64_t& ms) {
   const unsigned century = two_digits(date);
   const unsigned year_in_century = two_digits(date + 2);
   const unsigned month = two_digits(date + 5);
@@ -70,9 +62,54 @@ bool TimestampReader::remember_day(const char* date) {
   const std::chrono::year_month_day ymd{std::chrono::year{static_cast<int>(century * 100 + year_in_century)},
                                         std::chrono::month{month}, std::chrono::day{day}};
   if (!ymd.ok()) return false;
-  day_ms_ = sys_days{ymd}.time_since_epoch().count() * kDayMs;
-  day_front_ = swar::load8(date);
-  std::memcpy(&day_back_, date + 8, 2);
+  ms = std::chrono::sys_days{ymd}.time_since_epoch().count() * kDayMs;
+  return true;
+}
+
+}  // namespace
+
+// at is on the colon in front of the seconds; at least three bytes follow.
+const char* TimestampReader::scan_seconds(const char* at, const char* end, EventTime& time) const {
+  const unsigned second = two_digits(at + 1);
+  if (*at != ':' || second > 60) return nullptr;
+  std::int64_t ms = minute_ms_ + second * kSecondMs;
+  at += 3;
+  if (at != end && *at == '.') {
+    at = scan_fraction(at + 1, end, ms);
+    if (at == nullptr) return nullptr;
+  }
+  at = scan_zone(at, end, ms);
+  time = EventTime{ms};
+  return time < kEventTimeFirst || time >= kEventTimeNext ? nullptr : at;
+}
+
+bool TimestampReader::read(std::string_view text, EventTime& time) {
+  const char* const end = text.data() + text.size();
+  return scan(text.data(), end, time) == end && !text.empty();
+}
+
+// Reads yyyy-mm-ddThh:mm.
+bool TimestampReader::remember_minute(const char* at) {
+  constexpr std::uint64_t kDate = 0xffff;                       // of the second word, DDThh:mm: the day of the month
+  constexpr std::uint64_t kZeros = 0x30303a3030000000ULL;       // ...00:00, first byte lowest
+  constexpr std::uint64_t kByteLimits = 0x76767f7676000000ULL;  // added, lifts digits above 9 and the colon above 0
+  constexpr std::uint64_t kClock = 0xffffffffff000000ULL;
+  const std::uint64_t front = swar::load8(at);
+  const std::uint64_t back = swar::load8(at + 8);
+  std::int64_t day_ms = day_ms_;
+  if ((front != front_ || ((back ^ back_) & kDate) != 0) && !read_date(at, day_ms)) return false;
+  const char separator = at[10];
+  if (separator != 'T' && separator != 't' && separator != ' ') return false;
+  const std::uint64_t values = (back ^ kZeros) & kClock;
+  if (((values | (values + kByteLimits)) & swar::kTops) != 0) return false;
+  const std::uint64_t pairs = values * 10 + (values >> 8);  // each digit joined with the digit behind it
+  const auto hour = static_cast<std::int64_t>(pairs >> 24 & 0xff);
+  const auto minute = static_cast<std::int64_t>(pairs >> 48 & 0xff);
+  if (hour > 23 || minute > 59) return false;
+  front_ = front;
+  back_ = back;
+  day_ms_ = day_ms;
+  minute_ms_ = day_ms + hour * kHourMs + minute * kMinuteMs;
   return true;
 }
 
