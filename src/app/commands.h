@@ -12,6 +12,7 @@
 
 namespace culvert {
 
+[[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec version_command();
 
 }  // namespace culvert

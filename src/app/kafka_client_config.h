@@ -2,7 +2,7 @@
 // From a command's Kafka options to the Kafka adapter's configuration.
 //
 // Flow    KafkaOptions -> KafkaTarget -> [kafka_client_config] -> Consumer, Producer, PartitionReader.
-// Owner   free function.
+// Owner   free functions.
 // Time    none.
 // Bounds  none.
 // See     adapters/kafka/config.h.
@@ -16,5 +16,7 @@ namespace culvert {
 
 // The client's own log lines go to `log`, which must outlive every client made from the result.
 [[nodiscard]] kafka::KafkaConfig kafka_client_config(const KafkaTarget& target, Log& log);
+// The same for a client that has no options, such as the embedded broker.
+[[nodiscard]] kafka::LogSink kafka_client_log(Log& log);
 
 }  // namespace culvert

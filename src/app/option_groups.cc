@@ -84,6 +84,8 @@ void KafkaOptions::declare(OptionSet& options, GroupOption group) {
   file.apply = [this](std::string_view path, const OptionSource&) { return add_property_file(std::string(path)); };
   options.add(std::move(file));
   options.text("password-file", "FILE", &password_file_, "File that holds the password (sasl.password).");
+  options.flag("insecure-skip-tls-verification", &insecure_skip_tls_verification_,
+               "Accept any certificate: for tests only, as anybody on the path can then read and change the stream.");
   options.properties("kafka", [this](const std::string& key, const std::string& value, const OptionSource& source) {
     return add_property(key, value, source);
   });
@@ -120,7 +122,7 @@ Result<void> KafkaOptions::add_property_file(const std::string& path) {
 }
 
 Result<KafkaTarget> KafkaOptions::target(Log& log) const {
-  KafkaTarget target{bootstrap_servers_, topic_, group_, {}};
+  KafkaTarget target{bootstrap_servers_, topic_, group_, {}, insecure_skip_tls_verification_};
   for (const Properties* source : {&from_config_, &from_property_file_, &from_environment_, &from_command_line_}) {
     for (const auto& [key, value] : *source) target.properties[key] = value;
   }

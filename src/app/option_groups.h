@@ -26,6 +26,7 @@ struct KafkaTarget {
   std::string topic;                              // empty where the command has no topic
   std::string group;                              // empty where the command has no group
   std::map<std::string, std::string> properties;  // of the client, secrets resolved
+  bool insecure_skip_tls_verification = false;
 };
 
 enum class GroupOption : std::uint8_t { kNone, kRequired };
@@ -51,6 +52,7 @@ class KafkaOptions {
   std::string topic_;
   std::string group_;
   std::string password_file_;
+  bool insecure_skip_tls_verification_ = false;
   Properties from_config_;
   Properties from_property_file_;
   Properties from_environment_;
