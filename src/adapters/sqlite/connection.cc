@@ -63,6 +63,13 @@ Explanation explain(int code) {
   }
 }
 
+// SQLite counts its memory under a lock that every allocation takes; nobody asks for the count, and without it a flush
+// is a twelfth faster.  It must be said before the first file is opened.
+void count_no_memory() {
+  static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(done);  // refused if somebody else in the process uses SQLite already, and only slower then
+}
+
 }  // namespace
 
 Error Connection::error(int code, std::string_view doing) const {
@@ -79,6 +86,7 @@ Error Connection::error(int code, std::string_view doing) const {
 }
 
 Result<void> Connection::open_handle(const std::string& name, int flags) {
+  count_no_memory();
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   handle_.reset(handle);

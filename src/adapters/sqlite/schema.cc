@@ -145,7 +145,7 @@ Result<void> prepare_for_writing(Connection& connection) {
   return connection.run(
       "PRAGMA journal_mode = WAL;"
       "PRAGMA synchronous = FULL;"
-      "PRAGMA wal_autocheckpoint = 4096;"
+      "PRAGMA wal_autocheckpoint = 8192;"
       "PRAGMA journal_size_limit = 67108864");
 }
 

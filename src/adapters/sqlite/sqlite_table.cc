@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "adapters/sqlite/rows.h"
 #include "adapters/sqlite/schema.h"
 
 namespace culvert::sqlite {
@@ -167,13 +166,12 @@ void SqliteTable::check_key(const ItemKey& key) const {
 Result<void> SqliteTable::put_item(const ItemPut& put, PutOutcome<Image>& outcome) {
   check_key(put.key);
   Statement& statement = put.expected ? statements_.update_item : statements_.insert_item;
-  ItemTexts texts;
   {
     const ResetAtExit reset(statement);
-    bind_item(statement, put, texts);
+    bind_item(statement, put, texts_);
     if (put.expected) {
-      texts.expected = fences_text(*put.expected);
-      statement.bind_text(12, texts.expected);
+      texts_.expected = fences_text(*put.expected);
+      statement.bind_text(12, texts_.expected);
     }
     const auto changed = execute(connection_, statement, "write an item");
     if (!changed) return changed.error();

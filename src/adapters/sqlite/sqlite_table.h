@@ -5,7 +5,7 @@
 // Owner   a command holds one per process; calls from several threads are serialised.  Several processes may hold the
 //         same file: SQLite's lock orders their transactions, the fences decide what each may write.
 // Time    a lock of another process is waited for, at most OpenOptions::busy_timeout, then the error is retriable.
-// Bounds  page cache 32 MiB; the write-ahead log is folded back every 4096 pages (16 MiB) and cut to 64 MiB, unless a
+// Bounds  page cache 32 MiB; the write-ahead log is folded back every 8192 pages (32 MiB) and cut to 64 MiB, unless a
 // reader
 //         holds an old view of it, for as long as its scan takes.
 // See     schema.sql, docs/formats.md.
@@ -25,6 +25,7 @@
 #include <optional>
 
 #include "adapters/sqlite/connection.h"
+#include "adapters/sqlite/rows.h"
 #include "pipeline/ports.h"
 
 namespace culvert::sqlite {
@@ -88,6 +89,7 @@ class SqliteTable final : public AggregateTable, public TableReader {
   Connection connection_;
   Definition definition_;
   Statements statements_;
+  ItemTexts texts_;  // of the item being written; kept for its memory
 };
 
 }  // namespace culvert::sqlite
