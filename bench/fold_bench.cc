@@ -54,8 +54,7 @@ void run(benchmark::State& state, std::int64_t devices, std::int64_t panes) {
   }
   const auto done = static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(kBatch);
   state.SetItemsProcessed(done);
-  state.counters["bytes_per_device"] =
-      static_cast<double>((*pipeline)->memory_bytes()) / static_cast<double>(devices);
+  state.counters["bytes_per_device"] = static_cast<double>((*pipeline)->memory_bytes()) / static_cast<double>(devices);
 }
 
 // Arguments: devices, panes a window has.

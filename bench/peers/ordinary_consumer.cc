@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The consumer most people would write: one message at a time, nlohmann-json, strptime, std::unordered_map, doubles, no
-// persistence.  Written for the comparison in bench/README.md: same topic, same tumbling windows, same readings counted.
+// persistence.  Written for the comparison in bench/README.md: same topic, same tumbling windows, same readings
+// counted.
 //
 //   ordinary_consumer BOOTSTRAP TOPIC WINDOW_SECONDS [KEY=VALUE ..]      (properties of the Kafka client)
 //
@@ -121,8 +122,8 @@ int main(int argc, char** argv) {
   });
   for (const auto& [key, a] : sorted) {
     std::printf("{\"device_id\":%lld,\"start\":%lld,\"count\":%lld,\"avg\":%.9f,\"min\":%.9f,\"max\":%.9f}\n",
-                static_cast<long long>(key.device), static_cast<long long>(key.start),
-                static_cast<long long>(a.count), a.sum / static_cast<double>(a.count), a.min, a.max);
+                static_cast<long long>(key.device), static_cast<long long>(key.start), static_cast<long long>(a.count),
+                a.sum / static_cast<double>(a.count), a.min, a.max);
   }
   rd_kafka_consumer_close(kafka);
   rd_kafka_destroy(kafka);

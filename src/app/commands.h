@@ -12,6 +12,7 @@
 
 namespace culvert {
 
+[[nodiscard]] CommandSpec consume_command();
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec version_command();
 

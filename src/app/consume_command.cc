@@ -62,7 +62,7 @@ class ConsumeCommand final : public Command {
     if (!table) return table.error();
     auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
     if (!session) return session.error();
-    ConsumeStatus status(context.log, context.clock);
+    ConsumeStatus status(context.log, context.live, context.clock);
     const auto done = (*session)->run(context.stop, [&](const ConsumeReport& report) { status.show(report); });
     status.finish((*session)->report());
     if (!done) return done.error();
@@ -99,8 +99,9 @@ class ConsumeCommand final : public Command {
       return Error::fatal(ErrorKind::kUsage, "--flush-interval is 10ms to 1h");
     }
     if (replay_from_ && definition_.definition().kind == WindowKind::kBatch) {
-      return Error::fatal(ErrorKind::kUsage, "--replay-from does not go with --window batch: such windows depend on how "
-                                             "records were delivered");
+      return Error::fatal(ErrorKind::kUsage,
+                          "--replay-from does not go with --window batch: such windows depend on how "
+                          "records were delivered");
     }
     return {};
   }

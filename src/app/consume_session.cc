@@ -16,15 +16,6 @@ constexpr Millis kPollIdle{100};
 constexpr Millis kPollBusy{2};  // something is on its way back from the table
 constexpr Millis kWatchInterval{5'000};
 
-Claim claim_of(const kafka::AssignedPartition& partition) { return Claim{partition.partition, partition.assignment}; }
-
-std::vector<Claim> claims_of(const std::vector<kafka::AssignedPartition>& partitions) {
-  std::vector<Claim> claims;
-  claims.reserve(partitions.size());
-  for (const auto& partition : partitions) claims.push_back(claim_of(partition));
-  return claims;
-}
-
 Millis since(SteadyTime start, SteadyTime now) { return std::chrono::duration_cast<Millis>(now - start); }
 
 }  // namespace
@@ -115,14 +106,14 @@ Millis ConsumeSession::poll_timeout() const {
 
 void ConsumeSession::handle(kafka::Polled polled) {
   if (const auto* records = std::get_if<kafka::Records>(&polled)) {
-    for (const auto& run : records->runs) member_.on_records(Claim{run.partition, run.assignment}, run.records);
+    for (const auto& run : records->runs) member_.on_records(run.claim, run.records);
   } else if (const auto* end = std::get_if<kafka::EndReached>(&polled)) {
-    member_.on_position(Claim{end->partition, end->assignment}, end->next);
+    member_.on_position(end->claim, end->next);
   } else if (const auto* assigned = std::get_if<kafka::Assigned>(&polled)) {
     assigned_once_ = true;
     started_.clear();
-    log_.info("partitions assigned", {{"count", static_cast<std::int64_t>(assigned->partitions.size())}});
-    member_.on_assigned(claims_of(assigned->partitions));
+    log_.info("partitions assigned", {{"count", assigned->claims.size()}});
+    member_.on_assigned(assigned->claims);
   } else if (const auto* revoked = std::get_if<kafka::Revoked>(&polled)) {
     on_revoked(*revoked);
   } else if (const auto* failed = std::get_if<kafka::Failed>(&polled)) {
@@ -132,17 +123,15 @@ void ConsumeSession::handle(kafka::Polled polled) {
 }
 
 void ConsumeSession::on_revoked(const kafka::Revoked& revoked) {
-  log_.info(revoked.lost ? "partitions lost" : "partitions revoked",
-            {{"count", static_cast<std::int64_t>(revoked.partitions.size())}});
+  log_.info(revoked.lost ? "partitions lost" : "partitions revoked", {{"count", revoked.claims.size()}});
   revoking_ = true;
   drain_deadline_ = clock_.steady() + settings_.drain_deadline;
-  const auto claims = claims_of(revoked.partitions);
-  for (const Claim& claim : claims) {
+  for (const Claim& claim : revoked.claims) {
     if (member_.owns(claim)) draining_.insert(claim);
     end_at_.erase(claim);
     flush_attempts_.erase(claim);
   }
-  member_.on_revoked(claims, revoked.lost);
+  member_.on_revoked(revoked.claims, revoked.lost);
   if (draining_.empty()) {
     revoking_ = false;
     consumer_->revoke_done();
@@ -257,8 +246,8 @@ void ConsumeSession::load(const Claim& claim) {
 void ConsumeSession::read_from(const Claim& claim, Offset offset) {
   if (started_.insert(claim.partition).second) {
     consumer_->start(claim.partition, offset);
-  } else if (const auto sought = consumer_->seek(claim.partition, offset); !sought) {
-    fail(sought.error());
+  } else {
+    consumer_->seek(claim.partition, offset);
   }
 }
 
@@ -296,13 +285,9 @@ void ConsumeSession::flush(const Claim& claim, std::shared_ptr<const FlushReques
 
 void ConsumeSession::commit(const Claim& claim, Offset next) { consumer_->commit(claim.partition, next); }
 
-void ConsumeSession::pause(const Claim& claim) {
-  if (const auto paused = consumer_->pause(claim.partition); !paused) fail(paused.error());
-}
+void ConsumeSession::pause(const Claim& claim) { consumer_->pause(claim.partition); }
 
-void ConsumeSession::resume(const Claim& claim) {
-  if (const auto resumed = consumer_->resume(claim.partition); !resumed) fail(resumed.error());
-}
+void ConsumeSession::resume(const Claim& claim) { consumer_->resume(claim.partition); }
 
 void ConsumeSession::fail(const Error& error) {
   if (!failure_) failure_ = error;
@@ -321,7 +306,7 @@ ConsumeReport ConsumeSession::report() {
   report.assigned = assigned_once_;
   report.paused_for_memory = member_.paused_for_memory();
   std::map<PartitionId, kafka::PartitionStatus> statuses;
-  for (const auto& status : consumer_->status()) statuses.emplace(status.owner.partition, status);
+  for (const auto& status : consumer_->status()) statuses.emplace(status.claim.partition, status);
   std::int64_t lag = 0;
   bool known = true;
   for (const PartitionView& view : member_.view()) {

@@ -41,9 +41,9 @@ struct ConsumeSettings {
   MemberOptions member;
   StartPosition start;
   Millis flush_interval{1'000};
-  bool exit_at_end = false;         // stop when every assigned partition is read up to its end at assignment
-  Millis drain_deadline{8'000};     // for the last flush on stop or revoke; below the 10 s a supervisor waits
-  Millis progress_limit{120'000};   // records waiting but none arriving for this long: reconnect, then give up
+  bool exit_at_end = false;        // stop when every assigned partition is read up to its end at assignment
+  Millis drain_deadline{8'000};    // for the last flush on stop or revoke; below the 10 s a supervisor waits
+  Millis progress_limit{120'000};  // records waiting but none arriving for this long: reconnect, then give up
   Millis report_interval{1'000};
 };
 
@@ -137,7 +137,7 @@ class ConsumeSession final : private MemberEffects {
   Millis last_flush_{0};
   SteadyTime last_report_{};
   std::int64_t last_read_ = 0;
-  std::string topic_id_;   // the worker's thread only
+  std::string topic_id_;  // the worker's thread only
   bool topic_id_known_ = false;
   // Last, so that its thread ends before anything its jobs use is gone.
   TableWorker worker_;

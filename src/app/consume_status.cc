@@ -23,18 +23,19 @@ std::string lag_text(const ConsumeReport& report) {
 }  // namespace
 
 void ConsumeStatus::show(const ConsumeReport& report) {
-  if (log_.has_status_line()) {
-    if (!report.assigned) return log_.status("waiting for the group to assign partitions");
-    log_.status(fmt::format("{}  lag {}  partitions {}  open {}  flush {}  conflicts {}  dead letters {}{}",
+  if (live_.active()) {
+    if (!report.assigned) return live_.show({"waiting for the group to assign partitions"});
+    live_.show({fmt::format("{}  lag {}  partitions {}  open {}  flush {}  conflicts {}  dead letters {}{}",
                             format_rate(report.records_per_second), lag_text(report), report.partitions.size(),
                             format_count(static_cast<std::int64_t>(report.open_deltas)),
-                            format_duration(report.last_flush), report.stats.conflicts,
-                            dead_letter_count(report.stats), report.paused_for_memory ? "  paused: memory" : ""));
+                            format_duration(report.last_flush), report.stats.conflicts, dead_letter_count(report.stats),
+                            report.paused_for_memory ? "  paused: memory" : "")});
     return;
   }
   const SteadyTime now = clock_.steady();
   if (last_line_ != SteadyTime{} && now - last_line_ < kLineInterval) return;
-  const double seconds = std::chrono::duration<double>(now - (last_line_ == SteadyTime{} ? begun_ : last_line_)).count();
+  const double seconds =
+      std::chrono::duration<double>(now - (last_line_ == SteadyTime{} ? begun_ : last_line_)).count();
   const std::int64_t read = report.stats.read;
   const double rate = seconds > 0 ? static_cast<double>(read - last_read_) / seconds : 0;
   last_line_ = now;
@@ -52,7 +53,7 @@ void ConsumeStatus::show(const ConsumeReport& report) {
 }
 
 void ConsumeStatus::finish(const ConsumeReport& report) {
-  log_.status("");
+  live_.clear();
   const PipelineStats& s = report.stats;
   const double seconds = std::chrono::duration<double>(clock_.steady() - begun_).count();
   log_.info("stopped", {{"records", s.read},

@@ -10,13 +10,15 @@
 
 #include "adapters/clock/clock.h"
 #include "app/consume_session.h"
+#include "app/live_area.h"
 #include "app/log.h"
 
 namespace culvert {
 
 class ConsumeStatus {
  public:
-  ConsumeStatus(Log& log, const Clock& clock) : log_(log), clock_(clock), begun_(clock.steady()) {}
+  ConsumeStatus(Log& log, LiveArea& live, const Clock& clock)
+      : log_(log), live_(live), clock_(clock), begun_(clock.steady()) {}
 
   void show(const ConsumeReport& report);
   // The sum of the run, as one log line.
@@ -26,6 +28,7 @@ class ConsumeStatus {
   static constexpr Millis kLineInterval{10'000};
 
   Log& log_;
+  LiveArea& live_;
   const Clock& clock_;
   SteadyTime begun_;
   SteadyTime last_line_{};

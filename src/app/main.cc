@@ -6,6 +6,7 @@
 int main(int argc, char** argv) {
   return culvert::run_program(
       {
+          culvert::consume_command(),
           culvert::produce_command(),
           culvert::version_command(),
       },

@@ -11,25 +11,6 @@
 
 namespace culvert {
 
-// A record that outlives the batch it came in.
-struct GroupMember::OwnedRecord {
-  Offset offset;
-  std::optional<RecordTime> timestamp;
-  std::optional<std::string> key;
-  std::optional<std::string> value;
-
-  explicit OwnedRecord(const Record& record) : offset(record.offset), timestamp(record.timestamp) {
-    if (record.key) key = std::string(*record.key);
-    if (record.value) value = std::string(*record.value);
-  }
-  [[nodiscard]] Record borrow() const {
-    Record record{offset, timestamp, {}, {}};
-    if (key) record.key = *key;
-    if (value) record.value = *value;
-    return record;
-  }
-};
-
 GroupMember::GroupMember(MemberOptions options, Decoder& decoder, MemberEffects& effects)
     : options_(std::move(options)), decoder_(decoder), effects_(effects) {}
 

@@ -32,6 +32,25 @@ struct LogState {
   std::string topic_id;  // empty: the broker does not say
 };
 
+// A record that outlives the batch it came in.
+struct OwnedRecord {
+  Offset offset;
+  std::optional<RecordTime> timestamp;
+  std::optional<std::string> key;
+  std::optional<std::string> value;
+
+  explicit OwnedRecord(const Record& record) : offset(record.offset), timestamp(record.timestamp) {
+    if (record.key) key = std::string(*record.key);
+    if (record.value) value = std::string(*record.value);
+  }
+  [[nodiscard]] Record borrow() const {
+    Record record{offset, timestamp, {}, {}};
+    if (key) record.key = *key;
+    if (value) record.value = *value;
+    return record;
+  }
+};
+
 class MemberEffects {
  public:
   MemberEffects() = default;
@@ -111,7 +130,6 @@ class GroupMember {
 
  private:
   enum class State : std::uint8_t { kLoading, kReading, kLoadingImages };
-  struct OwnedRecord;
   struct Slot {
     Claim claim;
     State state = State::kLoading;
