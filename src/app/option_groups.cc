@@ -48,6 +48,7 @@ bool is_secret_property(std::string_view key) {
 // ---- Kafka ----------------------------------------------------------------------------------------------------------
 
 void KafkaOptions::declare(OptionSet& options, GroupOption group) {
+  options_ = &options;
   options.heading("Kafka");
   options.text({"bootstrap-server", 'b'}, "HOST:PORT,..", &bootstrap_servers_, "Brokers to begin with.").required =
       true;
@@ -80,7 +81,9 @@ void KafkaOptions::declare(OptionSet& options, GroupOption group) {
   Option file;
   file.name = "kafka-config";
   file.value_name = "FILE";
-  file.help = "Properties of the Kafka client, one KEY=VALUE a line.";
+  file.help =
+      "Properties of the Kafka client, one KEY=VALUE a line; its bootstrap.servers and group.id stand in for missing "
+      "options.";
   file.apply = [this](std::string_view path, const OptionSource&) { return add_property_file(std::string(path)); };
   options.add(std::move(file));
   options.text("password-file", "FILE", &password_file_, "File that holds the password (sasl.password).");
@@ -113,12 +116,22 @@ Result<void> KafkaOptions::add_property_file(const std::string& path) {
   if (!properties) return properties.error();
   from_property_file_.clear();  // a later source names another file
   for (Property& property : *properties) {
-    if (auto result = refuse_option_of_its_own(property.key); !result) {
-      return result.error().within(fmt::format("{}: line {}", path, property.line));
+    if (property.key == "bootstrap.servers" || property.key == "metadata.broker.list") {
+      stand_in("bootstrap-server", &bootstrap_servers_, property.value);
+    } else if (property.key == "group.id") {
+      stand_in("group", &group_, property.value);
+    } else {
+      from_property_file_[property.key] = std::move(property.value);
     }
-    from_property_file_[property.key] = std::move(property.value);
   }
   return {};
+}
+
+void KafkaOptions::stand_in(std::string_view option_name, std::string* target, const std::string& value) {
+  Option* option = options_->find(option_name);
+  if (option == nullptr || option->given) return;
+  *target = value;
+  option->given = true;
 }
 
 Result<KafkaTarget> KafkaOptions::target(Log& log) const {

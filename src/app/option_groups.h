@@ -40,6 +40,7 @@ class KafkaOptions {
 
   void declare(OptionSet& options, GroupOption group);
 
+  // bootstrap.servers and group.id of a property file stand in for missing options, as in Kafka's own tools.
   // Merges the sources ([kafka] < --kafka-config < environment < -X), reads secrets and registers them with the log.
   [[nodiscard]] Result<KafkaTarget> target(Log& log) const;
 
@@ -48,6 +49,9 @@ class KafkaOptions {
   Result<void> add_property(const std::string& key, const std::string& value, const OptionSource& source);
   Result<void> add_property_file(const std::string& path);
 
+  void stand_in(std::string_view option_name, std::string* target, const std::string& value);
+
+  OptionSet* options_ = nullptr;
   std::string bootstrap_servers_;
   std::string topic_;
   std::string group_;

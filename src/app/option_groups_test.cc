@@ -91,13 +91,36 @@ TEST_F(OptionGroupsTest, MissingOrEmptySecretFilesAreNamed) {
 
 TEST_F(OptionGroupsTest, PropertiesWithAnOptionOfTheirOwnAreRefused) {
   EXPECT_NE(message({"-X", "group.id=x"}).find("--group (-G)"), std::string::npos);
-  EXPECT_NE(message({"--kafka-config", file("b", "bootstrap.servers=x\n")}).find("--bootstrap-server"),
-            std::string::npos);
   EXPECT_NE(message({"-X", "novalue"}).find("KEY=VALUE"), std::string::npos);
 }
 
+TEST_F(OptionGroupsTest, APropertyFileStandsInForMissingOptionsOnly) {
+  const std::string client = file("client.properties", "bootstrap.servers=other:1\ngroup.id=other\n");
+  ASSERT_TRUE(read({"--kafka-config", client}).ok());
+  EXPECT_EQ(kafka_.target(log_)->bootstrap_servers, "localhost:9092");
+  EXPECT_EQ(kafka_.target(log_)->group, "g");
+
+  OptionSet options;
+  KafkaOptions kafka;
+  kafka.declare(options, GroupOption::kRequired);
+  const std::vector<Section> sections{{"consume", &options}};
+  ASSERT_TRUE(read_options(sections[0], sections, OptionInputs{{"-t", "x", "--kafka-config", client}, {}}).ok());
+  const auto target = kafka.target(log_);
+  EXPECT_EQ(target->bootstrap_servers, "other:1");
+  EXPECT_EQ(target->group, "other");
+  EXPECT_TRUE(target->properties.empty());
+}
+
 TEST_F(OptionGroupsTest, TopicNamesAreChecked) {
-  EXPECT_NE(message({"--property", "a=b", "--window", "1s", "--topic", "a/b"}), "");
+  OptionSet options;
+  KafkaOptions kafka;
+  kafka.declare(options, GroupOption::kNone);
+  const std::vector<Section> sections{{"tail", &options}};
+  for (const char* bad : {"a/b", "", ".", "..", "a b"}) {
+    const auto result = read_options(sections[0], sections, OptionInputs{{"-b", "h:1", "-t", bad}, {}});
+    ASSERT_FALSE(result.ok()) << bad;
+    EXPECT_NE(result.error().message.find("is not a topic name"), std::string::npos) << result.error().message;
+  }
 }
 
 TEST_F(OptionGroupsTest, WindowsAreTumblingUnlessAdvanceIsShorter) {
