@@ -31,16 +31,14 @@ void ErrorNotes::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
   if (!latest_ || code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) latest_ = std::move(error);
 }
 
-Result<TopicDescription> connect(const KafkaConfig& config, const std::string& topic, Millis timeout) {
-  ErrorNotes notes(config.bootstrap);
-  Result<std::unique_ptr<Client>> client = Client::open(config, Role::kAdmin, {}, &notes);
-  if (!client) return client.error();
+Result<Handle<const rd_kafka_metadata_t>> ask_metadata(const Client& client, const ErrorNotes& notes,
+                                                       const std::string* topic, Millis timeout) {
   const auto begin = SteadyClock::now();
   for (;;) {
     const auto left = timeout - std::chrono::duration_cast<Millis>(SteadyClock::now() - begin);
-    Result<TopicDescription> found = query_topic(**client, topic, std::clamp(left, Millis{1}, kAttempt));
+    auto found = query_metadata(client, topic, std::clamp(left, Millis{1}, kAttempt));
     if (found) return found;
-    rd_kafka_poll((*client)->get(), 0);
+    rd_kafka_poll(client.get(), 0);
     if (notes.final_error()) return *notes.final_error();
     const bool may_appear = is_unknown_topic(found.error()) && SteadyClock::now() - begin < kUnknownTopicGrace;
     if (!found.error().retriable && !may_appear) return found.error();
@@ -49,8 +47,15 @@ Result<TopicDescription> connect(const KafkaConfig& config, const std::string& t
       return Error::retriable_error(last.kind,
                                     fmt::format("gave up after {}: {}", format_duration(timeout), last.message));
     }
-    if (may_appear) rd_kafka_poll((*client)->get(), 100);
+    if (may_appear) rd_kafka_poll(client.get(), 100);
   }
+}
+
+Result<TopicDescription> connect(const Client& client, const ErrorNotes& notes, const std::string& topic,
+                                 Millis timeout) {
+  const auto metadata = ask_metadata(client, notes, &topic, timeout);
+  if (!metadata) return metadata.error();
+  return TopicDescription{(*metadata)->topics[0].partition_cnt, (*metadata)->broker_cnt};
 }
 
 }  // namespace culvert::kafka

@@ -2,16 +2,17 @@
 // The first contact with a cluster: is it there, does it let us in, does the topic exist.  Private to adapters/kafka.
 //
 // Flow    Consumer, PartitionReader and Producer connect() before they start, because a client in use reports a wrong
-//         password or authority only as one more reason to try again, and because the number of partitions decides how
-//         much each of them may buffer.
-// Owner   free function; its client lives for the call only.
+//         password or authority only as one more reason to try again.
+// Owner   free functions over the caller's client; ErrorNotes belong to the caller.
 // Time    at most `timeout`; a refusal ends it at once.
-// Bounds  one connection.
+// Bounds  none of its own.
 // See     errors.h.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "adapters/kafka/client.h"
 #include "adapters/kafka/config.h"
 #include "adapters/kafka/log_queries.h"
 #include "model/result.h"
@@ -19,10 +20,8 @@
 
 namespace culvert::kafka {
 
-[[nodiscard]] Result<TopicDescription> connect(const KafkaConfig& config, const std::string& topic, Millis timeout);
-
 // Remembers what a client reports while it is polled, so that a failing request can say why.
-class ErrorNotes : public ClientObserver {
+class ErrorNotes final : public ClientObserver {
  public:
   explicit ErrorNotes(std::string bootstrap) : bootstrap_(std::move(bootstrap)) {}
   void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
@@ -37,5 +36,12 @@ class ErrorNotes : public ClientObserver {
   std::optional<Error> final_;
   std::optional<Error> latest_;
 };
+
+// Asks for metadata until it comes: of one topic, or (null) of the cluster alone.  `notes` are told of the client's
+// errors by its observer, or are it.
+[[nodiscard]] Result<Handle<const rd_kafka_metadata_t>> ask_metadata(const Client& client, const ErrorNotes& notes,
+                                                                     const std::string* topic, Millis timeout);
+[[nodiscard]] Result<TopicDescription> connect(const Client& client, const ErrorNotes& notes, const std::string& topic,
+                                               Millis timeout);
 
 }  // namespace culvert::kafka

@@ -24,8 +24,6 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// The same complaint of the client is passed on once in this time.
-constexpr Millis kComplaintInterval{10'000};
 // A seek is a matter of the client's own threads; it is tried again at the next poll if they are busy.
 constexpr Millis kSeekTimeout{1'000};
 constexpr Millis kProgressQueryTimeout{2'000};
@@ -47,11 +45,8 @@ Millis time_to(SteadyClock::time_point deadline) {
 
 class Consumer::Impl final : public ClientObserver {
  public:
-  Impl(ConsumerOptions options, std::string bootstrap, std::int32_t partitions)
-      : options_(std::move(options)),
-        notes_(std::move(bootstrap)),
-        batch_(options_.batch_records_max),
-        partition_count_(partitions) {}
+  Impl(ConsumerOptions options, std::string bootstrap)
+      : options_(std::move(options)), notes_(std::move(bootstrap)), batch_(options_.batch_records_max) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override {
@@ -112,14 +107,16 @@ class Consumer::Impl final : public ClientObserver {
   bool closing_ = false;
   std::size_t commits_under_way_ = 0;
   Counters counters_;
-  std::int32_t partition_count_;
+  std::int32_t partition_count_ = 0;
   SteadyClock::time_point last_progress_ = SteadyClock::now();
-  std::string last_complaint_;
-  SteadyClock::time_point last_complaint_at_{};
+  ComplaintFilter complaints_;
 };
 
 Result<void> Consumer::Impl::subscribe(std::unique_ptr<Client> client) {
   client_ = std::move(client);
+  const Result<TopicDescription> found = connect(*client_, notes_, topic(), options_.connect_timeout);
+  if (!found) return found.error();
+  partition_count_ = found->partitions;
   rd_kafka_poll_set_consumer(client_->get());
   queue_.reset(rd_kafka_queue_get_consumer(client_->get()));
   commit_queue_.reset(rd_kafka_queue_new(client_->get()));
@@ -211,6 +208,7 @@ void Consumer::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason)
     return;
   }
   notes_.on_error(code, reason);
+  if (queue_ == nullptr) return;  // still connecting, which looks at the notes itself
   // The client was let in before: it goes on trying, and check_progress() tells when that does not help.
   Error error = to_error(code, fmt::format("brokers {}", client_->bootstrap()), reason);
   error.retriable = true;
@@ -218,10 +216,7 @@ void Consumer::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason)
 }
 
 void Consumer::Impl::report(Error error) {
-  const auto now = SteadyClock::now();
-  if (error.retriable && error.message == last_complaint_ && now - last_complaint_at_ < kComplaintInterval) return;
-  last_complaint_ = error.message;
-  last_complaint_at_ = now;
+  if (error.retriable && !complaints_.admit(error)) return;
   push(Failed{std::move(error)});
 }
 
@@ -473,9 +468,7 @@ Result<void> Consumer::Impl::close(Millis deadline) {
 
 Result<std::unique_ptr<Consumer>> Consumer::open(const KafkaConfig& config, const ConsumerOptions& options) {
   CULVERT_CHECK(!options.topic.empty() && !options.group.empty(), "a consumer needs a topic and a group");
-  const Result<TopicDescription> found = connect(config, options.topic, options.connect_timeout);
-  if (!found) return found.error();
-  auto impl = std::make_unique<Impl>(options, config.bootstrap, found->partitions);
+  auto impl = std::make_unique<Impl>(options, config.bootstrap);
   std::vector<Property> settings = fetch_limits(options.fetch_bytes_max);
   settings.push_back(Property{"group.id", options.group});
   Result<std::unique_ptr<Client>> client = Client::open(config, Role::kConsumer, settings, impl.get());

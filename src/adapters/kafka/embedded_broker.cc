@@ -40,7 +40,7 @@ Result<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::start(int brokers, LogSi
   // Port 9 is "discard": nothing listens there, and this client never has to connect.
   const KafkaConfig config{.bootstrap = "127.0.0.1:9", .log = std::move(log)};
   auto state = std::make_unique<State>();
-  Result<std::unique_ptr<Client>> client = Client::open(config, Role::kAdmin, {}, nullptr);
+  Result<std::unique_ptr<Client>> client = Client::open(config, Role::kProducer, {}, nullptr);
   if (!client) return client.error();
   state->client = *std::move(client);
   state->cluster = rd_kafka_mock_cluster_new(state->client->get(), brokers);

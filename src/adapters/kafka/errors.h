@@ -2,12 +2,14 @@
 // What a librdkafka error means to a user: its kind (exit code), whether it may pass by itself, and the remedy.
 //
 // Flow    every .cc of this folder turns codes into Error here, so that one fault has one message everywhere.
-// Owner   free functions.
-// Time    none.
+// Owner   free functions; a ComplaintFilter for each client.
+// Time    steady clock, for repetitions.
 // Bounds  none.
 // See     docs/ARCHITECTURE.md, "Exit codes"; docs/operating.md: errors.
 #pragma once
 
+#include <chrono>
+#include <string>
 #include <string_view>
 
 #include "adapters/kafka/handle.h"
@@ -23,5 +25,22 @@ namespace culvert::kafka {
 // True for errors that waiting will not cure and that say so at the first connection: a refused login, a certificate
 // that does not verify, a refused topic.  Everything else a client goes on trying.
 [[nodiscard]] bool ends_connecting(const Error& error);
+
+// Passes a complaint on once in ten seconds as long as it is the same one: a client repeats itself at every attempt.
+class ComplaintFilter {
+ public:
+  [[nodiscard]] bool admit(const Error& error) {
+    const auto now = std::chrono::steady_clock::now();
+    if (error.message == last_ && now - at_ < kInterval) return false;
+    last_ = error.message;
+    at_ = now;
+    return true;
+  }
+
+ private:
+  static constexpr std::chrono::seconds kInterval{10};
+  std::string last_;
+  std::chrono::steady_clock::time_point at_{};
+};
 
 }  // namespace culvert::kafka

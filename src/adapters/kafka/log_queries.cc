@@ -12,22 +12,6 @@
 
 namespace culvert::kafka {
 
-namespace {
-
-Result<Handle<const rd_kafka_metadata_t>> query_metadata(const Client& client, const std::string& topic,
-                                                         Millis timeout) {
-  // An explicit topic object would be kept in librdkafka's list of known topics; this one goes at the end.
-  const Handle<rd_kafka_topic_t> object{rd_kafka_topic_new(client.get(), topic.c_str(), nullptr)};
-  if (!object) return to_error(rd_kafka_last_error(), fmt::format("topic '{}'", topic), {});
-  const rd_kafka_metadata_t* raw = nullptr;
-  const rd_kafka_resp_err_t code = rd_kafka_metadata(client.get(), 0, object.get(), &raw, to_ms(timeout));
-  Handle<const rd_kafka_metadata_t> metadata{raw};
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, fmt::format("brokers {}", client.bootstrap()), {});
-  return metadata;
-}
-
-}  // namespace
-
 int to_ms(Millis timeout) {
   return static_cast<int>(std::clamp<std::int64_t>(timeout.count(), 0, std::numeric_limits<int>::max()));
 }
@@ -36,15 +20,27 @@ std::string partition_name(const std::string& topic, PartitionId partition) {
   return fmt::format("topic '{}' partition {}", topic, partition.value());
 }
 
-Result<TopicDescription> query_topic(const Client& client, const std::string& topic, Millis timeout) {
-  Result<Handle<const rd_kafka_metadata_t>> metadata = query_metadata(client, topic, timeout);
-  if (!metadata) return metadata.error();
-  const rd_kafka_metadata_t& data = **metadata;
-  if (data.topic_cnt != 1) return to_error(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, fmt::format("topic '{}'", topic), {});
-  if (data.topics[0].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return to_error(data.topics[0].err, fmt::format("topic '{}'", topic), {});
+Result<Handle<const rd_kafka_metadata_t>> query_metadata(const Client& client, const std::string* topic,
+                                                         Millis timeout) {
+  Handle<rd_kafka_topic_t> object;
+  if (topic != nullptr) {
+    object.reset(rd_kafka_topic_new(client.get(), topic->c_str(), nullptr));
+    if (!object) return to_error(rd_kafka_last_error(), fmt::format("topic '{}'", *topic), {});
   }
-  return TopicDescription{data.topics[0].partition_cnt, data.broker_cnt};
+  const rd_kafka_metadata_t* raw = nullptr;
+  rd_kafka_resp_err_t code = rd_kafka_metadata(client.get(), 0, object.get(), &raw, to_ms(timeout));
+  Handle<const rd_kafka_metadata_t> metadata{raw};
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, fmt::format("brokers {}", client.bootstrap()), {});
+  if (topic == nullptr) return metadata;
+  code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, fmt::format("topic '{}'", *topic), {});
+  return metadata;
+}
+
+Result<TopicDescription> query_topic(const Client& client, const std::string& topic, Millis timeout) {
+  const auto metadata = query_metadata(client, &topic, timeout);
+  if (!metadata) return metadata.error();
+  return TopicDescription{(*metadata)->topics[0].partition_cnt, (*metadata)->broker_cnt};
 }
 
 Result<LogRange> query_log_range(const Client& client, const std::string& topic, PartitionId partition,

@@ -25,6 +25,9 @@ struct TopicDescription {
   std::int32_t brokers = 0;  // of the cluster
 };
 
+// Metadata of one topic, which must exist, or (null) of the brokers alone.
+[[nodiscard]] Result<Handle<const rd_kafka_metadata_t>> query_metadata(const Client& client, const std::string* topic,
+                                                                       Millis timeout);
 [[nodiscard]] Result<TopicDescription> query_topic(const Client& client, const std::string& topic, Millis timeout);
 [[nodiscard]] Result<LogRange> query_log_range(const Client& client, const std::string& topic, PartitionId partition,
                                                Millis timeout);

@@ -28,11 +28,8 @@ constexpr Millis kDestroyWait{2'000};
 
 class Producer::Impl final : public ClientObserver {
  public:
-  Impl(KafkaConfig config, ProducerOptions options, std::int32_t partitions)
-      : config_(std::move(config)),
-        options_(std::move(options)),
-        notes_(config_.bootstrap),
-        partition_count_(partitions) {}
+  Impl(KafkaConfig config, ProducerOptions options)
+      : config_(std::move(config)), options_(std::move(options)), notes_(config_.bootstrap) {}
 
   Result<void> start();
   Result<void> send(const OutgoingRecord& record, Millis wait_most);
@@ -60,7 +57,7 @@ class Producer::Impl final : public ClientObserver {
   Handle<rd_kafka_topic_t> topic_;
   ProducerCounters counters_;
   std::optional<Error> first_failure_;
-  std::int32_t partition_count_;
+  std::int32_t partition_count_ = 0;
 };
 
 Result<void> Producer::Impl::start() {
@@ -68,6 +65,9 @@ Result<void> Producer::Impl::start() {
   if (!client) return client.error();
   client_ = *std::move(client);
   client_->set_destroy_wait(kDestroyWait);
+  const Result<TopicDescription> found = connect(*client_, notes_, options_.topic, options_.connect_timeout);
+  if (!found) return found.error();
+  partition_count_ = found->partitions;
   topic_.reset(rd_kafka_topic_new(client_->get(), options_.topic.c_str(), nullptr));
   if (!topic_) return to_error(rd_kafka_last_error(), what(), {});
   return {};
@@ -208,9 +208,7 @@ Result<void> Producer::Impl::flush(Millis deadline, const std::function<void(con
 
 Result<std::unique_ptr<Producer>> Producer::open(const KafkaConfig& config, const ProducerOptions& options) {
   CULVERT_CHECK(!options.topic.empty(), "a producer needs a topic");
-  const Result<TopicDescription> found = connect(config, options.topic, options.connect_timeout);
-  if (!found) return found.error();
-  auto impl = std::make_unique<Impl>(config, options, found->partitions);
+  auto impl = std::make_unique<Impl>(config, options);
   if (Result<void> started = impl->start(); !started) return started.error();
   return std::unique_ptr<Producer>{new Producer(std::move(impl))};
 }

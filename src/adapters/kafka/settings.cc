@@ -51,6 +51,8 @@ constexpr std::array kOwned{
 };
 
 // connections.max.idle.ms: a load balancer drops connections that were idle for 350 s without telling either end.
+// allow.auto.create.topics: asking for a topic, or producing to it, must not create it.
+// enable.metrics.push: culvert has metrics of its own, and a last push delays the end of a client by up to a second.
 // fetch.queue.backoff.ms: the default of a second leaves a fast consumer waiting with an empty queue.
 constexpr std::array kCommon{
     Default{"client.id", "culvert"},
@@ -61,11 +63,8 @@ constexpr std::array kCommon{
     Default{"reconnect.backoff.max.ms", "2000"},
     Default{"topic.metadata.refresh.interval.ms", "60000"},
     Default{"log.connection.close", "false"},
-};
-
-// For every client but the producer: asking about a topic must not create it.
-constexpr std::array kAsking{
     Default{"allow.auto.create.topics", "false"},
+    Default{"enable.metrics.push", "false"},
 };
 
 constexpr std::array kFetching{
@@ -114,9 +113,8 @@ constexpr auto join(const std::array<Default, Ns>&... parts) {
   return all;
 }
 
-constexpr auto kConsumerDefaults = join(kCommon, kAsking, kFetching, kGroup);
-constexpr auto kReaderDefaults = join(kCommon, kAsking, kFetching);
-constexpr auto kAdminDefaults = join(kCommon, kAsking);
+constexpr auto kConsumerDefaults = join(kCommon, kFetching, kGroup);
+constexpr auto kReaderDefaults = join(kCommon, kFetching);
 constexpr auto kProducerDefaults = join(kCommon, kProducing);
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -223,7 +221,7 @@ std::span<const Default> defaults(Role role) {
     case Role::kAdmin:
       break;
   }
-  return kAdminDefaults;
+  return kCommon;
 }
 
 std::vector<Property> fetch_limits(std::int64_t bytes_max) {
