@@ -13,7 +13,9 @@
 namespace culvert {
 
 [[nodiscard]] CommandSpec consume_command();
+[[nodiscard]] CommandSpec dead_letters_list_command();
 [[nodiscard]] CommandSpec produce_command();
+[[nodiscard]] CommandSpec query_command();
 [[nodiscard]] CommandSpec version_command();
 
 }  // namespace culvert

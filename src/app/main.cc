@@ -8,6 +8,8 @@ int main(int argc, char** argv) {
       {
           culvert::consume_command(),
           culvert::produce_command(),
+          culvert::query_command(),
+          culvert::dead_letters_list_command(),
           culvert::version_command(),
       },
       argc, argv);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "app/aligned_rows.h"
+#include "app/command.h"
+#include "app/commands.h"
+#include "app/option_groups.h"
+#include "app/table.h"
+#include "app/window_rows.h"
+
+namespace culvert {
+
+namespace {
+
+enum class QueryFormat : std::uint8_t { kTable, kJson, kCsv };
+
+class QueryCommand final : public Command {
+ public:
+  void declare(OptionSet& options) override {
+    table_.declare(options);
+    options.heading("Which windows");
+    options.text("device", "ID", &device_text_, "Only this device.").apply = [this](std::string_view text,
+                                                                                    const OptionSource&) {
+      device_text_ = text;
+      device_given_ = true;
+      return Result<void>{};
+    };
+    options.time("from", &filter_.from, "Only windows that start at this time or later.");
+    options.time("to", &filter_.to, "Only windows that start before this time.");
+    options.heading("Output");
+    options.choice<QueryFormat>(
+        "format", {{"table", QueryFormat::kTable}, {"json", QueryFormat::kJson}, {"csv", QueryFormat::kCsv}}, &format_,
+        "table: for people. json: one object a line. csv: a line of names, then one line a window.");
+    options.finish([this]() -> Result<void> {
+      if (!filter_.from || !filter_.to || *filter_.from < *filter_.to) return {};
+      return Error::fatal(ErrorKind::kUsage, "--from must be before --to (which is exclusive)");
+    });
+  }
+
+  Result<int> run(CommandContext& context) override {
+    auto table = open_reader(table_.table());
+    if (!table) return table.error();
+    if (auto read = read_device(table->definition.key_type); !read) return read.error();
+    // Before the items: they may only know more than the checkpoints, so that `closed` is never said too early.
+    const auto checkpoints = table->reader->checkpoints();
+    if (!checkpoints) return checkpoints.error();
+    const WindowStates states(*checkpoints, table->definition);
+    const auto done = print(*table, states, context);
+    if (!done) return done.error();
+    return 0;
+  }
+
+ private:
+  Result<void> read_device(KeyType key_type) {
+    if (!device_given_) return {};
+    if (key_type == KeyType::kString) {
+      if (device_text_.empty()) return Error::fatal(ErrorKind::kUsage, "--device '': a device's name is not empty");
+      filter_.device = DeviceId{std::string_view(device_text_)};
+      return {};
+    }
+    const auto number = DeviceId::parse_number(device_text_);
+    if (!number) {
+      return Error::fatal(ErrorKind::kUsage,
+                          fmt::format("--device '{}': the devices of this table are whole numbers", device_text_));
+    }
+    filter_.device = DeviceId{*number};
+    return {};
+  }
+
+  Result<void> print(ReadableTable& table, const WindowStates& states, CommandContext& context) {
+    using Align = AlignedRows::Align;
+    AlignedRows rows({{"device"},
+                      {"window start"},
+                      {"window stop"},
+                      {"count", Align::kRight},
+                      {"avg " + table.definition.value_name, Align::kRight},
+                      {"min", Align::kRight},
+                      {"max", Align::kRight},
+                      {"stddev", Align::kRight},
+                      {"state"}},
+                     context.out);
+    const std::string& name = table.definition.value_name;
+    if (format_ == QueryFormat::kCsv) context.out.line(window_csv_header(name));
+    const auto scanned = table.reader->scan_items(filter_, [&](const StoredItem& item) {
+      const bool closed = states.closed(item);
+      switch (format_) {
+        case QueryFormat::kTable:
+          rows.add(window_cells(item, closed));
+          break;
+        case QueryFormat::kJson:
+          context.out.line(window_json(item, name, closed));
+          break;
+        case QueryFormat::kCsv:
+          context.out.line(window_csv(item, closed));
+          break;
+      }
+      return !context.out.failed() && !context.stop.requested();
+    });
+    rows.finish();
+    if (scanned && context.stop.requested()) {
+      return Error::fatal(ErrorKind::kTryAgain, "interrupted: the output is not complete");
+    }
+    return scanned;
+  }
+
+  TableOptions table_;
+  std::string device_text_;
+  bool device_given_ = false;
+  ItemFilter filter_;
+  QueryFormat format_ = QueryFormat::kTable;
+};
+
+}  // namespace
+
+CommandSpec query_command() {
+  return CommandSpec{
+      "query",
+      CommandGroup::kLook,
+      "show the windows of a table",
+      "Prints the windows of a table, ordered by device and time, while it is being written or afterwards. A window is "
+      "closed once its end is at or below the watermark of every partition that contributed to it; an open one is a "
+      "preliminary result. The same table gives the same bytes.",
+      {{"everything", "culvert query --table sqlite:telemetry.sqlite"},
+       {"one device for a program",
+        "culvert query --table sqlite:telemetry.sqlite --device 7 --from 2026-11-23T15:00:00Z --format json"}},
+      {{65, "the file is no culvert table, or of another version"}},
+      [] { return std::unique_ptr<Command>(std::make_unique<QueryCommand>()); }};
+}
+
+}  // namespace culvert
