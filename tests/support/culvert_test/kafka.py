@@ -290,14 +290,14 @@ class KafkaCluster:
                 wait_until(lambda n=node: kafka_wire.acl_count(n.admin_port) == self._rules, ADMIN_SECONDS,
                            f"node {node.number} applies {self._rules} access rules", process=node.process)
 
-    def admin(self, *arguments, properties=None):
+    def admin(self, *arguments, properties=None, timeout=ADMIN_SECONDS):
         """Runs kafka_admin as the super user and returns its JSON; `properties` to go as somebody else."""
         program = build_directory() / "kafka_admin"
         if not program.exists():
             raise SupportError(f"{program} is missing (cmake --build {build_directory()} --target kafka_admin)")
         options = self.options(properties or {"bootstrap.servers": self.admin_bootstrap})
-        command = [str(word) for word in (program, *options, "--timeout", ADMIN_SECONDS, *arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ADMIN_SECONDS + 10, check=False)
+        command = [str(word) for word in (program, *options, "--timeout", timeout, *arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout + 10, check=False)
         if done.returncode != 0:
             raise SupportError(f"kafka_admin {' '.join(map(str, arguments))}: exit code {done.returncode}: "
                                f"{done.stderr.strip()}")
@@ -353,8 +353,8 @@ class KafkaCluster:
             "group.min.session.timeout.ms": 1000,
             "auto.create.topics.enable": "false",
             "broker.heartbeat.interval.ms": 500,
-            # Three nodes are there to fail: notice it soon.  A lone one is only ever slow.
-            "broker.session.timeout.ms": 3000 if count >= 3 else 18000,
+            # A killed node is missed, and may register again, only after this time.
+            "broker.session.timeout.ms": 3000,
             **(self._security() if self.secure else {}),
             **self._config,
         }

@@ -6,6 +6,7 @@ a normal end, a failure, SIGINT or SIGTERM, and by the kernel (PR_SET_PDEATHSIG)
 """
 
 import atexit
+import ctypes
 import os
 import queue
 import re
@@ -19,8 +20,18 @@ from .workspace import SupportError, tail_bytes, workspace
 
 TAIL_BYTES = 4_000
 
+PR_SET_PDEATHSIG = 1
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+_own_pid = os.getpid()
 _living = set()
 _living_lock = threading.Lock()
+
+
+def _die_with_parent():
+    """Runs in the child before exec.  If the parent is gone already, the signal would never come."""
+    if _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != _own_pid:
+        os._exit(125)
 
 
 class _Spawner:
@@ -38,15 +49,15 @@ class _Spawner:
         while True:
             args, options, reply = self._requests.get()
             try:
-                reply.put(subprocess.Popen(args, **options))
-            except OSError as error:
+                reply.put(subprocess.Popen(args, preexec_fn=_die_with_parent, **options))
+            except (OSError, subprocess.SubprocessError) as error:
                 reply.put(error)
 
     def spawn(self, args, **options):
         reply = queue.SimpleQueue()
-        self._requests.put((["setpriv", "--pdeathsig", "KILL", "--", *args], options, reply))
+        self._requests.put((args, options, reply))
         result = reply.get()
-        if isinstance(result, OSError):
+        if isinstance(result, Exception):
             raise SupportError(f"cannot start {args[0]}: {result}") from result
         return result
 

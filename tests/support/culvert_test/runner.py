@@ -14,12 +14,14 @@ import os
 import pathlib
 import shlex
 import subprocess
+import time
 import unittest
 
 from .process import Process
 from .workspace import SupportError, build_directory, workspace
 
 SHOWN_BYTES = 6_000
+SLOW_SECONDS = 2
 
 
 def culvert_program():
@@ -55,7 +57,10 @@ class CulvertTest(unittest.TestCase):
     def run(self, result=None):
         result = result if result is not None else self.defaultTestResult()
         before = len(result.failures) + len(result.errors)
+        started = time.monotonic()
         outcome = super().run(result)
+        if time.monotonic() - started > SLOW_SECONDS and getattr(result, "showAll", False):
+            result.stream.writeln(f"    took {time.monotonic() - started:.1f} s")
         if len(result.failures) + len(result.errors) > before:
             workspace().failed(self.id())
         return outcome
