@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+
+variables {
+  account_id                     = "111111111111"
+  allowed_service_principal_arns = ["arn:aws:iam::222222222222:root"]
+  deletion_protection            = false
+  recovery_window_in_days        = 0
+}
+
+run "endpoint_per_broker" {
+  assert {
+    condition     = jsondecode(output.connection_document).authentication == "scram" && length(jsondecode(output.connection_document).brokers) == 3
+    error_message = "By default consumers come by an endpoint per broker and log in by SCRAM."
+  }
+
+  assert {
+    condition     = alltrue([for id, b in jsondecode(output.connection_document).brokers : startswith(b.host, "b-${id}.telemetry.") && b.port == 9096 && length(b.zone_ids) == 3])
+    error_message = "Every broker must be handed over by id, with its own name, port and zones."
+  }
+
+  assert {
+    condition     = can(regex("^arn:aws:secretsmanager:eu-central-1:111111111111:secret:", output.connection_secret_arn))
+    error_message = "The hand-over must be given by its full ARN."
+  }
+
+  assert {
+    condition     = startswith(module.network.private_subnets["private_a"].cidr_block, "10.1.1.")
+    error_message = "The default address plan must stay as it is."
+  }
+}
+
+run "multi_vpc" {
+  variables {
+    application_name = "managed"
+    path             = "multi_vpc"
+  }
+
+  assert {
+    condition     = jsondecode(output.connection_document).authentication == "iam" && output.credentials_secret_arn == null
+    error_message = "By managed connectivity consumers log in by IAM, without a password."
+  }
+
+  assert {
+    condition     = length(module.broker_exit) == 0 && length(module.broker_addresses) == 0
+    error_message = "Managed connectivity needs no load balancers of our own."
+  }
+
+  assert {
+    condition     = startswith(jsondecode(output.connection_document).cluster, "arn:aws:kafka:eu-central-1:111111111111:cluster/managed/")
+    error_message = "The hand-over must name the cluster by ARN, for the managed connection."
+  }
+}
+
+run "nobody_to_offer_it_to_is_refused" {
+  command = plan
+
+  variables {
+    allowed_service_principal_arns = []
+  }
+
+  expect_failures = [var.allowed_service_principal_arns]
+}
+
+run "another_path_is_refused" {
+  command = plan
+
+  variables {
+    path = "peering"
+  }
+
+  expect_failures = [var.path]
+}
+
+run "a_missing_package_is_refused" {
+  command = plan
+
+  variables {
+    function_package = null
+  }
+
+  expect_failures = [var.function_package]
+}

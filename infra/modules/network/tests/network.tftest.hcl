@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+
+provider "aws" {
+  region              = "eu-central-1"
+  allowed_account_ids = ["222222222222"]
+}
+
+run "example" {
+  module {
+    source = "./examples/minimal"
+  }
+
+  assert {
+    condition     = output.network.private_subnets["private_a"].zone_id != output.network.private_subnets["private_b"].zone_id
+    error_message = "Subnets must tell the zone ids that all accounts share."
+  }
+
+  assert {
+    condition     = output.network.interface_endpoints_security_group_id == null && length(output.network.prefix_list_ids) == 2
+    error_message = "By default there are two gateway endpoints and no interface endpoints."
+  }
+}
+
+run "nothing_leaves_by_default" {
+  variables {
+    name             = "plain"
+    vpc_cidr_block   = "10.0.0.0/16"
+    logs_kms_key_arn = run.example.logs_kms_key_arn
+    private_subnets  = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" } }
+    public_subnets   = { p = { cidr_block = "10.0.101.0/24", availability_zone = "eu-central-1a" } }
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 0 && length(aws_route.nat) == 0
+    error_message = "A NAT gateway must be asked for."
+  }
+
+  assert {
+    condition     = contains(aws_vpc_endpoint.gateway["dynamodb"].route_table_ids, aws_route_table.private.id)
+    error_message = "The table's traffic must take the gateway endpoint."
+  }
+
+  assert {
+    condition     = aws_subnet.public["p"].map_public_ip_on_launch == false
+    error_message = "Public subnets must not hand out public addresses."
+  }
+
+  assert {
+    condition     = aws_default_security_group.closed.vpc_id == aws_vpc.this.id
+    error_message = "The default security group must be taken over, which empties it."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.flow.retention_in_days == 30 && aws_cloudwatch_log_group.flow.kms_key_id == run.example.logs_kms_key_arn
+    error_message = "Flow logs must be kept 30 days and encrypted."
+  }
+
+  assert {
+    condition     = aws_vpc.this.enable_dns_support && aws_vpc.this.enable_dns_hostnames
+    error_message = "Private zones need both DNS settings."
+  }
+}
+
+run "endpoints_and_nat_where_asked_for" {
+  variables {
+    name                      = "asked"
+    vpc_cidr_block            = "10.0.0.0/16"
+    logs_kms_key_arn          = run.example.logs_kms_key_arn
+    private_subnets           = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" } }
+    public_subnets            = { p = { cidr_block = "10.0.101.0/24", availability_zone = "eu-central-1a" } }
+    nat_gateway_public_subnet = "p"
+    interface_endpoints       = ["lambda", "sts"]
+  }
+
+  assert {
+    condition     = length(aws_nat_gateway.this) == 1 && aws_nat_gateway.this[0].subnet_id == aws_subnet.public["p"].id
+    error_message = "The NAT gateway must be in the named subnet."
+  }
+
+  assert {
+    condition     = join(",", keys(aws_vpc_endpoint.interface)) == "lambda,sts" && alltrue([for e in aws_vpc_endpoint.interface : e.private_dns_enabled])
+    error_message = "Interface endpoints must answer to the services' own names."
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_vpc_security_group_ingress_rule.interface_endpoints :
+      rule.from_port == 443 && rule.to_port == 443 && rule.cidr_ipv4 == "10.0.1.0/24"
+    ])
+    error_message = "Endpoints must be open for HTTPS from the private subnets alone."
+  }
+}
+
+run "two_subnets_in_one_zone_are_refused" {
+  command = plan
+
+  variables {
+    name             = "zones"
+    vpc_cidr_block   = "10.0.0.0/16"
+    logs_kms_key_arn = run.example.logs_kms_key_arn
+    private_subnets = {
+      a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" }
+      b = { cidr_block = "10.0.2.0/24", availability_zone = "eu-central-1a" }
+    }
+  }
+
+  expect_failures = [var.private_subnets]
+}
+
+run "a_zone_that_is_not_there_is_refused" {
+  command = plan
+
+  variables {
+    name             = "zones"
+    vpc_cidr_block   = "10.0.0.0/16"
+    logs_kms_key_arn = run.example.logs_kms_key_arn
+    private_subnets  = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1z" } }
+  }
+
+  expect_failures = [aws_subnet.private]
+}

