@@ -94,6 +94,11 @@ variable "credentials_secret_arn" {
     condition     = var.path == "multi_vpc" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:AmazonMSK_.+-[0-9A-Za-z]{6}$", var.credentials_secret_arn))
     error_message = "credentials_secret_arn must be the full ARN of an AmazonMSK_ secret with path endpoint_per_broker."
   }
+
+  validation {
+    condition     = var.credentials_secret_arn == null || try(split(":", var.credentials_secret_arn)[3], "") == var.region
+    error_message = "credentials_secret_arn is of another region than this root: private links do not cross regions."
+  }
 }
 
 variable "credentials_version" {

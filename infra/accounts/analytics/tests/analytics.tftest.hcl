@@ -98,11 +98,13 @@ run "another_region_is_refused" {
   variables {
     account_id             = "222222222222"
     region                 = "eu-west-1"
+    private_subnets        = { only = { cidr_block = "10.0.1.0/24", availability_zone = "eu-west-1a" } }
+    public_subnets         = {}
     connection_secret_arn  = run.stream.connection_secret_arn
     credentials_secret_arn = run.stream.credentials_secret_arn
   }
 
-  expect_failures = [var.connection_secret_arn]
+  expect_failures = [var.connection_secret_arn, var.credentials_secret_arn]
 }
 
 run "a_secret_by_name_is_refused" {
