@@ -16,7 +16,10 @@ FlushResult MemoryTable::flush(const FlushRequest& request) {
   ++waiting_;
   uncorked_.wait(lock, [this] { return !corked_; });
   --waiting_;
-  return shape_ == Shape::kTransactions ? flush_transaction(request) : flush_one_by_one(request);
+  Slices slices{*this, request};
+  while (slices.step_locked()) {
+  }
+  return std::move(slices.result());
 }
 
 std::optional<MemoryTable::Failure> MemoryTable::attempt(WriteKind kind, const FlushRequest& request,
@@ -44,6 +47,14 @@ std::optional<MemoryTable::Failure> MemoryTable::attempt(WriteKind kind, const F
       return Failure{PutStatus::kNotTried,
                      Error::retriable_error(ErrorKind::kTryAgain,
                                             fmt::format("memory table: write {} was throttled", write.number))};
+    case WriteFault::kRepeated:
+      apply();
+      apply();
+      return std::nullopt;
+    case WriteFault::kEchoed:
+      apply();
+      delayed_.push_back(apply_later);
+      return std::nullopt;
     case WriteFault::kRefused:
       return Failure{PutStatus::kNotTried,
                      Error::fatal(ErrorKind::kIo, fmt::format("memory table: write {} was refused", write.number))};
@@ -51,75 +62,112 @@ std::optional<MemoryTable::Failure> MemoryTable::attempt(WriteKind kind, const F
   CULVERT_CHECK(false, "unknown fault");
 }
 
-FlushResult MemoryTable::flush_one_by_one(const FlushRequest& request) {
-  FlushResult result;
-  result.items.resize(request.items.size());
-  for (const DeadLetter& letter : request.dead_letters) {
-    const auto failure = attempt(
-        WriteKind::kDeadLetter, request, nullptr, [&] { apply_dead_letter(letter); },
-        [this, letter] { apply_dead_letter(letter); });
-    if (failure) {
-      result.dead_letters = failure->status;
-      result.error = failure->error;
-      return result;
-    }
+MemoryTable::Slices::Slices(MemoryTable& table, const FlushRequest& request)
+    : table_(table),
+      request_(request),
+      phase_(table.shape_ == Shape::kTransactions ? Phase::kTransaction : Phase::kDeadLetters) {
+  result_.items.resize(request.items.size());
+}
+
+bool MemoryTable::Slices::step() {
+  const std::lock_guard lock(table_.mutex_);
+  return step_locked();
+}
+
+bool MemoryTable::Slices::step_locked() {
+  if (phase_ == Phase::kDeadLetters && at_ == request_.dead_letters.size()) {
+    result_.dead_letters = PutStatus::kStored;
+    phase_ = table_.checkpoint_first_ ? Phase::kCheckpoint : Phase::kItems;
+    at_ = 0;
   }
-  result.dead_letters = PutStatus::kStored;
-  flush_items(request, result);
-  const bool all_stored =
-      std::all_of(result.items.begin(), result.items.end(),
-                  [](const PutOutcome<Image>& outcome) { return outcome.status == PutStatus::kStored; });
-  if (request.checkpoint && all_stored) flush_checkpoint(request, result);
-  return result;
+  if (phase_ == Phase::kItems && at_ == request_.items.size()) after_items();
+  if (phase_ == Phase::kCheckpoint && !request_.checkpoint) {
+    phase_ = table_.checkpoint_first_ ? Phase::kItems : Phase::kDone;
+    if (phase_ == Phase::kItems && request_.items.empty()) phase_ = Phase::kDone;
+  }
+  switch (phase_) {
+    case Phase::kDeadLetters:
+      dead_letter();
+      return true;
+    case Phase::kItems:
+      item();
+      return true;
+    case Phase::kCheckpoint:
+      checkpoint();
+      return true;
+    case Phase::kTransaction:
+      table_.flush_transaction(request_, result_);
+      phase_ = Phase::kDone;
+      return true;
+    case Phase::kDone:
+      break;
+  }
+  return false;
+}
+
+void MemoryTable::Slices::dead_letter() {
+  const DeadLetter& letter = request_.dead_letters[at_++];
+  const auto failure = table_.attempt(
+      WriteKind::kDeadLetter, request_, nullptr, [&] { table_.apply_dead_letter(letter); },
+      [&table = table_, letter] { table.apply_dead_letter(letter); });
+  if (!failure) return;
+  result_.dead_letters = failure->status;
+  result_.error = failure->error;
+  phase_ = Phase::kDone;
 }
 
 // A retriable failure of one item does not keep the others from being tried, as they travel side by side.
-void MemoryTable::flush_items(const FlushRequest& request, FlushResult& result) {
-  for (std::size_t i = 0; i < request.items.size(); ++i) {
-    const ItemPut& put = request.items[i];
-    Applied<Image> applied;
-    const auto failure = attempt(
-        WriteKind::kItem, request, &put.key, [&] { applied = apply_item(put); }, [this, put] { apply_item(put); });
-    PutOutcome<Image>& outcome = result.items[i];
-    if (failure) {
-      outcome.status = failure->status;
-      if (!result.error || !failure->error.retriable) result.error = failure->error;
-      if (!failure->error.retriable) return;
-    } else {
-      outcome.status = applied.stored ? PutStatus::kStored : PutStatus::kConflict;
-      outcome.current = std::move(applied.current);
-    }
-  }
-}
-
-void MemoryTable::flush_checkpoint(const FlushRequest& request, FlushResult& result) {
-  const CheckpointPut& put = *request.checkpoint;
-  const StreamPartition& where = request.where;
-  Applied<Checkpoint> applied;
-  const auto failure = attempt(
-      WriteKind::kCheckpoint, request, nullptr, [&] { applied = apply_checkpoint(where, put); },
-      [this, where, put] { apply_checkpoint(where, put); });
+void MemoryTable::Slices::item() {
+  const ItemPut& put = request_.items[at_];
+  PutOutcome<Image>& outcome = result_.items[at_];
+  ++at_;
+  Applied<Image> applied;
+  const auto failure = table_.attempt(
+      WriteKind::kItem, request_, &put.key, [&] { applied = table_.apply_item(put); },
+      [&table = table_, put] { table.apply_item(put); });
   if (failure) {
-    result.checkpoint.status = failure->status;
-    result.error = failure->error;
+    outcome.status = failure->status;
+    if (!result_.error || !failure->error.retriable) result_.error = failure->error;
+    if (!failure->error.retriable) phase_ = Phase::kDone;
   } else {
-    result.checkpoint.status = applied.stored ? PutStatus::kStored : PutStatus::kConflict;
-    result.checkpoint.current = std::move(applied.current);
+    outcome.status = applied.stored ? PutStatus::kStored : PutStatus::kConflict;
+    outcome.current = std::move(applied.current);
   }
 }
 
-FlushResult MemoryTable::flush_transaction(const FlushRequest& request) {
-  FlushResult result;
+void MemoryTable::Slices::after_items() {
+  const bool all_stored =
+      std::all_of(result_.items.begin(), result_.items.end(),
+                  [](const PutOutcome<Image>& outcome) { return outcome.status == PutStatus::kStored; });
+  phase_ = all_stored && !table_.checkpoint_first_ ? Phase::kCheckpoint : Phase::kDone;
+}
+
+void MemoryTable::Slices::checkpoint() {
+  const CheckpointPut& put = *request_.checkpoint;
+  const StreamPartition& where = request_.where;
+  Applied<Checkpoint> applied;
+  const auto failure = table_.attempt(
+      WriteKind::kCheckpoint, request_, nullptr, [&] { applied = table_.apply_checkpoint(where, put); },
+      [&table = table_, where, put] { table.apply_checkpoint(where, put); });
+  if (failure) {
+    result_.checkpoint.status = failure->status;
+    result_.error = failure->error;
+  } else {
+    result_.checkpoint.status = applied.stored ? PutStatus::kStored : PutStatus::kConflict;
+    result_.checkpoint.current = std::move(applied.current);
+  }
+  phase_ = table_.checkpoint_first_ ? Phase::kItems : Phase::kDone;
+}
+
+void MemoryTable::flush_transaction(const FlushRequest& request, FlushResult& result) {
   const auto failure = attempt(
       WriteKind::kTransaction, request, nullptr, [&] { result = apply_transaction(request); },
       [this, request] { apply_transaction(request); });
-  if (!failure) return result;
-  FlushResult failed;
-  failed.dead_letters = failure->status;
-  failed.items.assign(request.items.size(), PutOutcome<Image>{failure->status, std::nullopt});
-  if (request.checkpoint) failed.checkpoint.status = failure->status;
-  failed.error = failure->error;
-  return failed;
+  if (!failure) return;
+  result.dead_letters = failure->status;
+  for (PutOutcome<Image>& outcome : result.items) outcome.status = failure->status;
+  if (request.checkpoint) result.checkpoint.status = failure->status;
+  result.error = failure->error;
 }
 
 FlushResult MemoryTable::apply_transaction(const FlushRequest& request) {
@@ -141,7 +189,8 @@ FlushResult MemoryTable::apply_transaction(const FlushRequest& request) {
 }
 
 void MemoryTable::apply_dead_letter(const DeadLetter& letter) {
-  dead_letters_.try_emplace({letter.where, letter.offset}, letter);
+  const bool inserted = dead_letters_.try_emplace({letter.where, letter.offset}, letter).second;
+  if (inserted && dead_letter_observer_) dead_letter_observer_(letter);
 }
 
 MemoryTable::Applied<Image> MemoryTable::apply_item(const ItemPut& put) {
@@ -170,6 +219,7 @@ MemoryTable::Applied<Checkpoint> MemoryTable::apply_checkpoint(const StreamParti
     return {false, before != nullptr ? std::optional<Checkpoint>(*before) : std::nullopt};
   }
   ++counters_.checkpoints_stored;
+  if (checkpoint_observer_) checkpoint_observer_(where, before, put.desired);
   checkpoints_[where] = put.desired;
   return {true, std::nullopt};
 }
@@ -233,6 +283,16 @@ void MemoryTable::set_faults(FaultPolicy policy) {
 void MemoryTable::set_observer(ItemObserver observer) {
   const std::lock_guard lock(mutex_);
   observer_ = std::move(observer);
+}
+
+void MemoryTable::set_checkpoint_observer(CheckpointObserver observer) {
+  const std::lock_guard lock(mutex_);
+  checkpoint_observer_ = std::move(observer);
+}
+
+void MemoryTable::set_dead_letter_observer(DeadLetterObserver observer) {
+  const std::lock_guard lock(mutex_);
+  dead_letter_observer_ = std::move(observer);
 }
 
 void MemoryTable::fail_reads(int count) {

@@ -33,6 +33,8 @@ enum class WriteFault : std::uint8_t {
   kDelayed,    // the caller sees kUnknown; arrives at release_delayed(), where its condition is judged
   kThrottled,  // refused and the caller knows it: kNotTried and a retriable error
   kRefused,    // refused for good: kNotTried and a fatal error
+  kRepeated,   // arrives twice before it is answered; the caller sees the second outcome
+  kEchoed,     // is applied and answered; arrives once more at release_delayed()
 };
 
 struct Write {
@@ -50,6 +52,10 @@ using FaultPolicy = std::function<WriteFault(const Write&)>;
 
 // Called for each item write that was applied; `before` is null for the first one.
 using ItemObserver = std::function<void(const ItemKey& key, const Image* before, const Image& after)>;
+// The same for checkpoints, and for dead letters that were not there yet.
+using CheckpointObserver =
+    std::function<void(const StreamPartition& where, const Checkpoint* before, const Checkpoint& after)>;
+using DeadLetterObserver = std::function<void(const DeadLetter& letter)>;
 
 class MemoryTable final : public AggregateTable, public TableReader {
  public:
@@ -57,6 +63,33 @@ class MemoryTable final : public AggregateTable, public TableReader {
   explicit MemoryTable(Shape shape = Shape::kOneByOne) : shape_(shape) {}
 
   FlushResult flush(const FlushRequest& request) override;
+
+  // A flush in slices, for a test that lets others write in between: one write (or the one transaction) a step.
+  class Slices {
+   public:
+    // The request must outlive the slices.
+    Slices(MemoryTable& table, const FlushRequest& request);
+    // Carries out the next write; false: nothing is left, result() is complete.
+    bool step();
+    [[nodiscard]] bool done() const { return phase_ == Phase::kDone; }
+    [[nodiscard]] FlushResult& result() { return result_; }
+
+   private:
+    friend MemoryTable;
+    enum class Phase : std::uint8_t { kDeadLetters, kItems, kCheckpoint, kTransaction, kDone };
+    bool step_locked();
+    void dead_letter();
+    void item();
+    void checkpoint();
+    void after_items();
+
+    MemoryTable& table_;
+    const FlushRequest& request_;
+    Phase phase_;
+    std::size_t at_ = 0;  // next dead letter or item
+    FlushResult result_;
+  };
+
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override;
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override;
 
@@ -66,6 +99,10 @@ class MemoryTable final : public AggregateTable, public TableReader {
 
   void set_faults(FaultPolicy policy);
   void set_observer(ItemObserver observer);
+  void set_checkpoint_observer(CheckpointObserver observer);
+  void set_dead_letter_observer(DeadLetterObserver observer);
+  // A mistake on purpose: the checkpoint before the items.
+  void write_checkpoint_first() { checkpoint_first_ = true; }
   // The next `count` reads (load, load_checkpoint) fail with a retriable error.
   void fail_reads(int count);
   // Applies the delayed writes, oldest first, each only if its condition holds by now.  Returns how many were waiting.
@@ -97,10 +134,7 @@ class MemoryTable final : public AggregateTable, public TableReader {
     Error error;
   };
 
-  FlushResult flush_one_by_one(const FlushRequest& request);
-  FlushResult flush_transaction(const FlushRequest& request);
-  void flush_items(const FlushRequest& request, FlushResult& result);
-  void flush_checkpoint(const FlushRequest& request, FlushResult& result);
+  void flush_transaction(const FlushRequest& request, FlushResult& result);
   // Asks the policy about one write; `apply` is run at once, later or never.  nullopt: it ran and the reply came.
   std::optional<Failure> attempt(WriteKind kind, const FlushRequest& request, const ItemKey* item,
                                  const std::function<void()>& apply, const std::function<void()>& apply_later);
@@ -118,6 +152,9 @@ class MemoryTable final : public AggregateTable, public TableReader {
   int read_failures_ = 0;
   FaultPolicy policy_;
   ItemObserver observer_;
+  CheckpointObserver checkpoint_observer_;
+  DeadLetterObserver dead_letter_observer_;
+  bool checkpoint_first_ = false;
   Counters counters_;
   std::map<ItemKey, StoredItem> items_;
   std::map<StreamPartition, Checkpoint> checkpoints_;

@@ -97,6 +97,39 @@ TEST_P(BothShapes, DelayedWriteLandsLaterAndOnlyIfItsConditionStillHolds) {
   EXPECT_EQ(stored(table, 1), image(6, 8));
 }
 
+TEST_P(BothShapes, RepeatedWriteConflictsWithItself) {
+  MemoryTable table{GetParam()};
+  table.set_faults(fail_nth(1, WriteFault::kRepeated));
+  const auto result = table.flush(request_of({put(1, image(5, 7), std::nullopt)}));
+  EXPECT_FALSE(result.error);
+  EXPECT_EQ(result.items[0].status, PutStatus::kConflict);
+  EXPECT_EQ(result.items[0].current, image(5, 7));
+}
+
+TEST_P(BothShapes, EchoOfAStoredWriteFindsItsConditionGone) {
+  MemoryTable table{GetParam()};
+  table.set_faults(fail_nth(1, WriteFault::kEchoed));
+  EXPECT_EQ(table.flush(request_of({put(1, image(5, 7), std::nullopt)})).items[0].status, PutStatus::kStored);
+  table.flush({kWhere, {}, {put(1, image(6, 8), fences(7))}, std::nullopt});
+  EXPECT_EQ(table.release_delayed(), 1U);
+  EXPECT_EQ(stored(table, 1), image(6, 8));
+}
+
+TEST_P(BothShapes, SlicesLetOthersWriteInBetween) {
+  MemoryTable table{GetParam()};
+  const auto request = request_of({put(1, image(5, 7), std::nullopt), put(2, image(6, 8), std::nullopt)});
+  MemoryTable::Slices slices{table, request};
+  ASSERT_TRUE(slices.step());
+  EXPECT_EQ(stored(table, 1), image(5, 7));
+  const bool transaction = GetParam() == MemoryTable::Shape::kTransactions;
+  table.flush({kWhere, {}, {put(2, image(9, 9), std::nullopt)}, std::nullopt});
+  while (slices.step()) {
+  }
+  EXPECT_TRUE(slices.done());
+  EXPECT_EQ(slices.result().items[1].status, transaction ? PutStatus::kStored : PutStatus::kConflict);
+  EXPECT_EQ(table.load_checkpoint(kWhere).value().has_value(), transaction);
+}
+
 TEST(MemoryTable, ThrottledItemDoesNotKeepOthersFromBeingStored) {
   MemoryTable table;
   table.set_faults(fail_nth(1, WriteFault::kThrottled));
