@@ -11,6 +11,22 @@
 
 namespace culvert {
 
+GroupMember::OwnedRecord::OwnedRecord(const Record& record) : offset(record.offset), timestamp(record.timestamp) {
+  if (record.key) key = std::string(*record.key);
+  if (record.value) value = std::string(*record.value);
+}
+
+Record GroupMember::OwnedRecord::borrow() const {
+  Record record{offset, timestamp, {}, {}};
+  if (key) record.key = *key;
+  if (value) record.value = *value;
+  return record;
+}
+
+std::size_t GroupMember::OwnedRecord::memory_bytes() const {
+  return sizeof(OwnedRecord) + (key ? key->size() : 0) + (value ? value->size() : 0);
+}
+
 GroupMember::GroupMember(MemberOptions options, Decoder& decoder, MemberEffects& effects)
     : options_(std::move(options)), decoder_(decoder), effects_(effects) {}
 
@@ -295,9 +311,7 @@ std::size_t GroupMember::memory_bytes() const {
   std::size_t bytes = 0;
   for (const auto& [partition, slot] : slots_) {
     if (slot.pipeline) bytes += slot.pipeline->memory_bytes();
-    for (const OwnedRecord& record : slot.waiting) {
-      bytes += sizeof(OwnedRecord) + (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
-    }
+    for (const OwnedRecord& record : slot.waiting) bytes += record.memory_bytes();
   }
   return bytes;
 }

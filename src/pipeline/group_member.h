@@ -32,25 +32,6 @@ struct LogState {
   std::string topic_id;  // empty: the broker does not say
 };
 
-// A record that outlives the batch it came in.
-struct OwnedRecord {
-  Offset offset;
-  std::optional<RecordTime> timestamp;
-  std::optional<std::string> key;
-  std::optional<std::string> value;
-
-  explicit OwnedRecord(const Record& record) : offset(record.offset), timestamp(record.timestamp) {
-    if (record.key) key = std::string(*record.key);
-    if (record.value) value = std::string(*record.value);
-  }
-  [[nodiscard]] Record borrow() const {
-    Record record{offset, timestamp, {}, {}};
-    if (key) record.key = *key;
-    if (value) record.value = *value;
-    return record;
-  }
-};
-
 class MemberEffects {
  public:
   MemberEffects() = default;
@@ -130,6 +111,17 @@ class GroupMember {
 
  private:
   enum class State : std::uint8_t { kLoading, kReading, kLoadingImages };
+  // A record that outlives the batch it came in.
+  struct OwnedRecord {
+    Offset offset;
+    std::optional<RecordTime> timestamp;
+    std::optional<std::string> key;
+    std::optional<std::string> value;
+
+    explicit OwnedRecord(const Record& record);
+    [[nodiscard]] Record borrow() const;
+    [[nodiscard]] std::size_t memory_bytes() const;
+  };
   struct Slot {
     Claim claim;
     State state = State::kLoading;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocking code that is run in turns: a thread that moves only while it holds the baton.
+//
+// Flow    Simulation resumes one fiber at a time -> its task runs until it yields -> Simulation goes on.
+// Owner   a FunctionWorker; the task's own code calls yield().
+// Time    the interleaving is the order of resume() calls and nothing else, so a run can be repeated.
+// Bounds  one thread for each fiber, asleep unless it is its turn.
+// See     fold_function_batch() blocks in its table calls, as a function does.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+namespace culvert::simulation {
+
+class Fiber {
+ public:
+  // Thrown by yield() in a task that is to end at once, wherever it is: what a killed process looks like from inside.
+  struct Killed {};
+
+  Fiber();
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  // Gives the fiber a task; it begins at the first resume().  Not while busy().
+  void begin(std::function<void()> task);
+  [[nodiscard]] bool busy() const { return static_cast<bool>(task_); }
+  // Runs the task until it yields or ends.
+  void resume();
+  // Lets the task end by Killed.
+  void kill();
+  // Called inside the task.
+  void yield();
+
+ private:
+  enum class Turn { kCaller, kTask };
+  void loop();
+  void hand_over(std::unique_lock<std::mutex>& lock, Turn to);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Turn turn_ = Turn::kCaller;
+  bool ending_ = false;
+  bool killed_ = false;
+  std::function<void()> task_;
+  std::thread thread_;
+};
+
+}  // namespace culvert::simulation

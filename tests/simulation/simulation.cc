@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulation/simulation.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "model/mutant.h"
+#include "simulation/functions.h"
+#include "simulation/group.h"
+#include "simulation/oracle.h"
+
+namespace culvert::simulation {
+
+namespace {
+
+using fakes::MemoryTable;
+using fakes::WriteFault;
+
+MemoryTable::Shape shape_of(const World& world) {
+  return world.inclination().transactions ? MemoryTable::Shape::kTransactions : MemoryTable::Shape::kOneByOne;
+}
+
+class Simulation {
+ public:
+  Simulation(std::uint64_t seed, const std::function<void(const std::string&)>& trace)
+      : rng_(seed),
+        world_(rng_),
+        oracle_(world_),
+        checker_(world_, oracle_),
+        table_(shape_of(world_)),
+        shared_{rng_, world_, table_, checker_, trace},
+        group_(shared_),
+        functions_(shared_) {
+    if (CULVERT_MUTANT(kCheckpointFirst)) table_.write_checkpoint_first();
+    checker_.watch(table_);
+    describe();
+  }
+
+  std::optional<std::string> run() {
+    table_.set_faults([this](const fakes::Write&) { return draw_fault(); });
+    const std::size_t steps = world_.records_total() * 14 + 300;
+    for (std::size_t i = 0; i < steps && !checker_.violation(); ++i) step();
+    if (!checker_.violation()) heal();
+    if (!checker_.violation()) checker_.check_end(table_);
+    if (!checker_.violation()) replay();
+    return checker_.violation();
+  }
+
+ private:
+  void describe();
+  WriteFault draw_fault();
+  void step();
+  void step_daemons();
+  void disturb(Daemon& daemon);
+  void heal();
+  void settle_daemons();
+  void replay();
+  [[nodiscard]] bool daemons_settled();
+
+  Rng rng_;
+  World world_;
+  Oracle oracle_;
+  Checker checker_;
+  MemoryTable table_;
+  Shared shared_;
+  Group group_;
+  EventSource functions_;
+};
+
+void Simulation::describe() {
+  if (!shared_.trace) return;
+  const Inclination& i = world_.inclination();
+  shared_.trace(fmt::format("{} daemons, {} functions{}{}, {} emission, {} partitions, {} records, faults {} %, {}",
+                            i.daemons, i.function_workers, i.disordered_delivery ? " disordered" : "",
+                            i.late_readings ? ", late readings" : "", i.emission == Emission::kEarly ? "early" : "final",
+                            world_.partitions().size(), world_.records_total(), i.fault_percent,
+                            definition_text(world_.definition())));
+}
+
+WriteFault Simulation::draw_fault() {
+  if (shared_.healed || !rng_.chance(world_.inclination().fault_percent)) return WriteFault::kNone;
+  const auto drawn = rng_.below(100);
+  if (drawn < 25) return WriteFault::kReplyLost;
+  if (drawn < 45) return WriteFault::kLost;
+  if (drawn < 65) return WriteFault::kThrottled;
+  if (drawn < 80) return WriteFault::kDelayed;
+  if (drawn < 90) return WriteFault::kRepeated;
+  return drawn < 98 ? WriteFault::kEchoed : WriteFault::kRefused;
+}
+
+void Simulation::step() {
+  const Inclination& inclination = world_.inclination();
+  if (rng_.chance(12)) world_.produce_one();
+  if (rng_.chance(2)) table_.release_delayed();
+  if (inclination.fault_percent > 0 && rng_.chance(1)) table_.fail_reads(static_cast<int>(rng_.between(1, 3)));
+  if (inclination.daemons > 0 && (inclination.function_workers == 0 || rng_.chance(50))) {
+    step_daemons();
+  } else {
+    functions_.step();
+  }
+}
+
+void Simulation::step_daemons() {
+  if (rng_.chance(10)) group_.assign_unowned();
+  if (static_cast<int>(rng_.below(1000)) < world_.inclination().rebalance_permille) group_.rebalance();
+  Daemon& daemon = *rng_.pick(group_.daemons());
+  disturb(daemon);
+  if (rng_.chance(6)) daemon.flush_all();
+  daemon.step();
+  if (!daemon.running()) group_.on_crash(daemon);
+}
+
+void Simulation::disturb(Daemon& daemon) {
+  const Inclination& inclination = world_.inclination();
+  const auto permille = static_cast<int>(rng_.below(1000));
+  if (!daemon.running()) {
+    if (rng_.chance(20)) daemon.start();
+  } else if (daemon.paused()) {
+    if (rng_.chance(4)) group_.cut_off(daemon);
+    if (rng_.chance(4)) daemon.wake_process();
+  } else if (permille < inclination.crash_permille) {
+    daemon.crash();
+  } else if (permille < inclination.crash_permille + inclination.pause_permille) {
+    if (shared_.trace) shared_.trace(fmt::format("daemon {}: is paused", daemon.number()));
+    daemon.pause_process();
+  }
+}
+
+// The faults end, everything that was on its way arrives, zombies wake: the workers have to finish by themselves.
+void Simulation::heal() {
+  if (shared_.trace) shared_.trace("everything heals");
+  shared_.healed = true;
+  table_.fail_reads(0);
+  world_.produce_all();
+  for (const auto& daemon : group_.daemons()) daemon->wake_process();
+  if (rng_.chance(50)) table_.release_delayed();
+  if (world_.inclination().function_workers > 0) functions_.heal();
+  settle_daemons();
+  table_.release_delayed();
+}
+
+bool Simulation::daemons_settled() {
+  if (!group_.complete()) return false;
+  for (const auto& daemon : group_.daemons()) {
+    if (!daemon->settled()) return false;
+  }
+  return true;
+}
+
+void Simulation::settle_daemons() {
+  if (group_.daemons().empty()) return;
+  const std::size_t steps_most = 20'000 + world_.records_total() * 200;
+  for (std::size_t i = 0; i < steps_most && !checker_.violation(); ++i) {
+    for (const auto& daemon : group_.daemons()) {
+      if (!daemon->running()) daemon->start();
+      daemon->step();
+    }
+    if (i % 8 == 0) group_.assign_unowned();
+    if (i % 16 == 0) {
+      for (const auto& daemon : group_.daemons()) daemon->flush_all();
+      bool complete = daemons_settled();
+      for (std::size_t p = 0; p < world_.partitions().size(); ++p) complete = complete && checker_.complete(p);
+      if (complete) return;
+    }
+  }
+  std::string status = "the daemons do not come to rest:";
+  for (const auto& daemon : group_.daemons()) status += "\n  " + daemon->status();
+  checker_.violate(status);
+}
+
+// Everything is read once more from the start: not a byte may change.
+void Simulation::replay() {}
+
+}  // namespace
+
+std::optional<std::string> run_seed(std::uint64_t seed, const std::function<void(const std::string&)>& trace) {
+  return Simulation(seed, trace).run();
+}
+
+}  // namespace culvert::simulation

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run of the protocol: a virtual log, a virtual table, workers that crash, pause and race; then the verdict.
+//
+// Flow    seed -> World, Oracle -> Group of daemons and EventSource of functions on one MemoryTable -> Checker.
+// Owner   the tests.
+// Time    steps, each drawn from the seed; no clock.
+// Bounds  steps_most; a run that does not come to rest after the faults have ended is a violation.
+// See     docs/ARCHITECTURE.md: the offset fence, mistakes the tests must catch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace culvert::simulation {
+
+// The first violation of the run with this seed, or nullopt.  `trace` is told each step, if it is given.
+[[nodiscard]] std::optional<std::string> run_seed(std::uint64_t seed,
+                                                  const std::function<void(const std::string&)>& trace = {});
+
+}  // namespace culvert::simulation
