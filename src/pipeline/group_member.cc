@@ -160,7 +160,9 @@ void GroupMember::start(Slot& slot, const std::optional<Checkpoint>& stored, con
   slot.committed.reset();
   commit(slot);
   effects_.read_from(slot.claim, slot.pipeline->read_next());
-  if (paused_for_memory_) effects_.pause(slot.claim);
+  // A refold may have begun while images were being loaded, or have made the room that reading waits for.
+  set_paused(slot, paused_for_memory_);
+  watch_memory();
 }
 
 // ---------------------------------------------------------------------------------------------------------- records
@@ -181,7 +183,7 @@ void GroupMember::on_records(const Claim& claim, std::span<const Record> records
   }
   for (const Record& record : records) slot->waiting.emplace_back(record);
   slot->state = State::kLoadingImages;
-  effects_.pause(claim);
+  set_paused(*slot, true);
   effects_.load_images(claim, std::move(missing));
 }
 
@@ -201,14 +203,16 @@ void GroupMember::on_images(const Claim& claim, std::span<const ItemKey> keys,
   slot->state = State::kReading;
   const auto owned = std::exchange(slot->waiting, {});
   fold(*slot, records);
-  if (!paused_for_memory_) effects_.resume(claim);
+  slot->pipeline->skip_to(std::exchange(slot->waiting_next, Offset{0}));
+  set_paused(*slot, paused_for_memory_);
   watch_memory();
 }
 
 void GroupMember::on_position(const Claim& claim, Offset next) {
   Slot* slot = find(claim);
-  if (slot == nullptr || slot->state != State::kReading || slot->draining) return;
-  slot->pipeline->skip_to(next);
+  if (slot == nullptr || slot->draining) return;
+  if (slot->state == State::kLoadingImages) slot->waiting_next = next;
+  if (slot->state == State::kReading) slot->pipeline->skip_to(next);
 }
 
 void GroupMember::fold(Slot& slot, std::span<const Record> records) {
@@ -232,6 +236,7 @@ void GroupMember::flush_all() {
     Slot* slot = find(claim);
     if (slot != nullptr && slot->state == State::kReading && !slot->pipeline->flushing()) begin_flush(*slot);
   }
+  relieve_memory();
 }
 
 void GroupMember::begin_flush(Slot& slot) {
@@ -274,11 +279,12 @@ void GroupMember::finish_drain(Slot& slot) {
 // Somebody else folded part of what we hold: drop it, and fold again from the checkpoint record by record.
 void GroupMember::refold(Slot& slot) {
   ++refolds_;
-  add_stats(past_, slot.pipeline->stats());
   if (slot.draining) return forget(slot.claim);  // the next owner reads from the checkpoint anyway
+  add_stats(past_, slot.pipeline->stats());
   slot.load_before = std::max(slot.load_before, slot.pipeline->read_next());
   slot.pipeline.reset();
   slot.waiting.clear();
+  slot.waiting_next = Offset{0};
   slot.state = State::kLoading;
   effects_.load(slot.claim);
 }
@@ -292,18 +298,51 @@ void GroupMember::commit(Slot& slot) {
 
 // ----------------------------------------------------------------------------------------------------------- memory
 
+// Images only save conflicts: they go before reading is paused, and before it is decided to stay paused.
 void GroupMember::watch_memory() {
-  const std::size_t used = memory_bytes();
-  const bool pause = paused_for_memory_ ? used * 2 > options_.memory_limit_bytes : used > options_.memory_limit_bytes;
+  const std::size_t limit = options_.memory_limit_bytes;
+  const auto too_much = [&](std::size_t used) { return paused_for_memory_ ? used * 2 > limit : used > limit; };
+  bool pause = too_much(memory_bytes());
+  if (pause) {
+    for (auto& [partition, slot] : slots_) {
+      if (slot.state == State::kReading) slot.pipeline->shed_images();
+    }
+    pause = too_much(memory_bytes());
+  }
   if (pause == paused_for_memory_) return;
   paused_for_memory_ = pause;
-  for (const auto& [partition, slot] : slots_) {
-    if (slot.state != State::kReading) continue;
-    if (pause) {
-      effects_.pause(slot.claim);
-    } else {
-      effects_.resume(slot.claim);
-    }
+  for (auto& [partition, slot] : slots_) {
+    if (slot.state == State::kReading) set_paused(slot, pause);
+  }
+}
+
+// Reading waits for flushes to make room.  With none under way, what is held are open windows (final emission), and
+// only reading on can close them.
+void GroupMember::relieve_memory() {
+  watch_memory();
+  if (!paused_for_memory_) return;
+  const bool under_way = std::any_of(slots_.begin(), slots_.end(), [](const auto& entry) {
+    return entry.second.state != State::kReading || entry.second.pipeline->flushing();
+  });
+  if (under_way) return;
+  if (memory_bytes() > options_.memory_limit_bytes) {
+    return effects_.fail(Error::fatal(
+        ErrorKind::kConfiguration,
+        fmt::format("the windows that are open hold {} bytes, more than the memory limit of {}: raise --memory-limit, "
+                    "or use --emit early",
+                    memory_bytes(), options_.memory_limit_bytes)));
+  }
+  paused_for_memory_ = false;
+  for (auto& [partition, slot] : slots_) set_paused(slot, false);
+}
+
+void GroupMember::set_paused(Slot& slot, bool paused) {
+  if (slot.paused == paused) return;
+  slot.paused = paused;
+  if (paused) {
+    effects_.pause(slot.claim);
+  } else {
+    effects_.resume(slot.claim);
   }
 }
 

@@ -6,7 +6,8 @@
 // Owner   one thread; effects are called from inside on_*, and may answer at once or later.
 // Time    none: the driver decides when to flush and how long to pause before a retry.
 // Bounds  memory_bytes() over all partitions; above MemberOptions::memory_limit_bytes reading is paused, never stopped
-//         being polled, until a flush has made room.
+//         being polled, until a flush has made room.  If nothing is left to be flushed and it is still too much (final
+//         emission: open windows), the member fails.
 // See     docs/ARCHITECTURE.md, "One object for each assignment".
 #pragma once
 
@@ -126,9 +127,11 @@ class GroupMember {
     Claim claim;
     State state = State::kLoading;
     bool draining = false;
+    bool paused = false;    // as the consumer was told last
     Offset load_before{0};  // carried over a refold
     std::unique_ptr<PartitionPipeline> pipeline;
     std::vector<OwnedRecord> waiting;  // records whose items' images are being loaded
+    Offset waiting_next{0};            // and the position behind them, if it was told meanwhile
     std::optional<Offset> committed;
   };
 
@@ -145,6 +148,8 @@ class GroupMember {
   void forget(const Claim& claim);
   void commit(Slot& slot);
   void watch_memory();
+  void relieve_memory();
+  void set_paused(Slot& slot, bool paused);
 
   MemberOptions options_;
   Decoder& decoder_;

@@ -112,6 +112,8 @@ class PartitionPipeline {
   [[nodiscard]] std::optional<EventTime> watermark() const;
   [[nodiscard]] PipelineStats stats() const;
   [[nodiscard]] std::size_t memory_bytes() const;
+  // Forgets the images that nothing depends on at the moment; each costs a conflict when its item is written again.
+  void shed_images();
   // Devices times windows that hold unwritten contributions.
   [[nodiscard]] std::size_t open_deltas() const;
 
@@ -176,7 +178,7 @@ class PartitionPipeline {
   void checkpoint_stored(const Checkpoint& checkpoint);
   void adopt(const Checkpoint& current);
   FlushStep refold();
-  void forget_images();
+  void forget_images(std::size_t images_most);
   Image* image(EventTime window_start, const DeviceRef& device);
   void remember(const ItemKey& key, Image image);
 

@@ -206,7 +206,8 @@ Result<PartitionPipeline::FlushStep> PartitionPipeline::send(Round round) {
   }
   if (request->items.empty() && request->dead_letters.empty() && !request->checkpoint) {
     flight_.reset();
-    forget_images();
+    // Images that were loaded for records to come have to stay until those are folded.
+    if (coverage_.read_next() >= load_before_) forget_images(options_.images_most);
     return FlushStep{FlushState::kDone, nullptr, std::nullopt};
   }
   flight_->request = std::move(request);
@@ -382,19 +383,22 @@ void PartitionPipeline::remember(const ItemKey& key, Image image) {
 
 // A closed window is written again only if a correction comes; then its first put finds the item by a conflict.  So
 // nothing but open windows is worth keeping, and above the budget the oldest of those go too.
-void PartitionPipeline::forget_images() {
+void PartitionPipeline::forget_images(std::size_t images_most) {
   const auto drop = [&](std::map<EventTime, ImageMap>::iterator window) {
     for (const auto& [device, image] : window->second) image_heap_bytes_ -= image_bytes(image) + device.heap_bytes();
     image_count_ -= window->second.size();
     return images_.erase(window);
   };
-  // While images are still being compared record by record they have to stay.
-  if (coverage_.read_next() < load_before_) return;
   for (auto window = images_.begin(); window != images_.end();) {
     const bool closed = assigner_.window_at(window->first).end.value() <= closed_before_ms_;
+    // What was compared with an image record by record is put under the condition that it is still the same.
     const bool waiting = windows_.contains(window->first);
-    window = (closed || image_count_ > options_.images_most) && !waiting ? drop(window) : std::next(window);
+    window = (closed || image_count_ > images_most) && !waiting ? drop(window) : std::next(window);
   }
+}
+
+void PartitionPipeline::shed_images() {
+  if (!flushing()) forget_images(0);
 }
 
 // ------------------------------------------------------------------------------------------------------------ look

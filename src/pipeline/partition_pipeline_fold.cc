@@ -365,6 +365,9 @@ std::vector<ItemKey> PartitionPipeline::missing_images(std::span<const Record> r
 void PartitionPipeline::provide_images(std::span<const ItemKey> keys, std::vector<std::optional<Image>> images) {
   CULVERT_CHECK(keys.size() == images.size(), "as many images as keys");
   for (std::size_t i = 0; i < keys.size(); ++i) {
+    // An image that is known stays, also if this one is newer (the answer to a question asked twice): contributions
+    // have been compared with the known one, and will be put under its condition.
+    if (image(keys[i].window_start, keys[i].device.ref()) != nullptr) continue;
     remember(keys[i], images[i] ? *std::move(images[i]) : Image{});
   }
 }

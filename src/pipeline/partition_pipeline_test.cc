@@ -250,6 +250,20 @@ TEST_F(PipelineTest, DaemonAndFunctionOnOneTable) {
   EXPECT_EQ(checkpoint().progress.counts.records, 40);
 }
 
+TEST_F(PipelineTest, KnownImageIsNotReplacedByALaterAnswer) {
+  Log log;
+  log.reading(1, 0, "1").reading(1, 1, "2").reading(1, 2, "4");
+  auto owner = driver();
+  ASSERT_TRUE(owner.start({}, Offset{3}).ok());
+  ASSERT_TRUE(owner.pipe(log.part(0, 2)).ok());  // compared with the image of now: absent
+  function(log.part(0, 3));
+  const ItemKey key{DeviceId{std::int64_t{1}}, EventTime{Log::kStart}};
+  owner.pipeline().provide_images({&key, 1}, *table_.load({&key, 1}));
+  const auto flushed = owner.flush();
+  ASSERT_TRUE(flushed.ok()) << flushed.error().message;
+  EXPECT_EQ(items(table_), std::vector<std::string>{"1@0: 3 7"});
+}
+
 TEST_F(PipelineTest, ReplayAfterAFullRunChangesNothing) {
   options_.definition.allowed_lateness = Millis{0};
   Log log;

@@ -27,9 +27,9 @@ std::optional<MemoryTable::Failure> MemoryTable::attempt(WriteKind kind, const F
                                                          const std::function<void()>& apply_later) {
   const Write write{kind, ++counters_.writes, request.where, item};
   const auto unknown = [&](const char* what) {
-    return Failure{PutStatus::kUnknown,
-                   Error::retriable_error(ErrorKind::kUnavailable,
-                                          fmt::format("memory table: write {}: {}", write.number, what))};
+    return Failure{
+        PutStatus::kUnknown,
+        Error::retriable_error(ErrorKind::kUnavailable, fmt::format("memory table: write {}: {}", write.number, what))};
   };
   switch (policy_ ? policy_(write) : WriteFault::kNone) {
     case WriteFault::kNone:
@@ -136,9 +136,9 @@ void MemoryTable::Slices::item() {
 }
 
 void MemoryTable::Slices::after_items() {
-  const bool all_stored =
-      std::all_of(result_.items.begin(), result_.items.end(),
-                  [](const PutOutcome<Image>& outcome) { return outcome.status == PutStatus::kStored; });
+  const bool all_stored = std::all_of(result_.items.begin(), result_.items.end(), [](const PutOutcome<Image>& outcome) {
+    return outcome.status == PutStatus::kStored;
+  });
   phase_ = all_stored && !table_.checkpoint_first_ ? Phase::kCheckpoint : Phase::kDone;
 }
 
@@ -178,8 +178,7 @@ FlushResult MemoryTable::apply_transaction(const FlushRequest& request) {
   for (const ItemPut& put : request.items) {
     Applied<Image> applied = apply_item(put);
     conflict = conflict || !applied.stored;
-    result.items.push_back(
-        {applied.stored ? PutStatus::kStored : PutStatus::kConflict, std::move(applied.current)});
+    result.items.push_back({applied.stored ? PutStatus::kStored : PutStatus::kConflict, std::move(applied.current)});
   }
   if (request.checkpoint && !conflict) {
     Applied<Checkpoint> applied = apply_checkpoint(request.where, *request.checkpoint);
@@ -207,13 +206,12 @@ MemoryTable::Applied<Image> MemoryTable::apply_item(const ItemPut& put) {
   return {true, std::nullopt};
 }
 
-MemoryTable::Applied<Checkpoint> MemoryTable::apply_checkpoint(const StreamPartition& where,
-                                                               const CheckpointPut& put) {
+MemoryTable::Applied<Checkpoint> MemoryTable::apply_checkpoint(const StreamPartition& where, const CheckpointPut& put) {
   const auto found = checkpoints_.find(where);
   const Checkpoint* before = found == checkpoints_.end() ? nullptr : &found->second;
-  const bool holds = put.expected ? before != nullptr && before->next == put.expected->next &&
-                                        before->ranges == put.expected->ranges
-                                  : before == nullptr;
+  const bool holds =
+      put.expected ? before != nullptr && before->next == put.expected->next && before->ranges == put.expected->ranges
+                   : before == nullptr;
   if (!holds) {
     ++counters_.conflicts;
     return {false, before != nullptr ? std::optional<Checkpoint>(*before) : std::nullopt};

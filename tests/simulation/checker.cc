@@ -48,10 +48,10 @@ void Checker::violate(const std::string& what) {
 }
 
 void Checker::watch(fakes::MemoryTable& table) {
-  table.set_observer([this](const ItemKey& key, const Image* before, const Image& after) { on_item(key, before, after); });
-  table.set_checkpoint_observer([this](const StreamPartition& where, const Checkpoint* before, const Checkpoint& after) {
-    on_checkpoint(where, before, after);
-  });
+  table.set_observer(
+      [this](const ItemKey& key, const Image* before, const Image& after) { on_item(key, before, after); });
+  table.set_checkpoint_observer([this](const StreamPartition& where, const Checkpoint* before,
+                                       const Checkpoint& after) { on_checkpoint(where, before, after); });
   table.set_dead_letter_observer([this](const DeadLetter& letter) { on_dead_letter(letter); });
 }
 
@@ -118,13 +118,13 @@ void Checker::on_dead_letter(const DeadLetter& letter) {
   const VirtualPartition& log = world_.partitions()[*partition];
   const std::size_t index = log.index_of(letter.offset);
   if (index == log.visible || log.records[index].offset != letter.offset) {
-    return violate(fmt::format("{}: a dead letter of offset {}, which is no record", letter.where.name(),
-                               letter.offset.value()));
+    return violate(
+        fmt::format("{}: a dead letter of offset {}, which is no record", letter.where.name(), letter.offset.value()));
   }
   const DeadLetterReason expected = oracle_.fate(*partition, index).reason;
   if (letter.reason != expected) {
-    violate(fmt::format("{}: dead letter of offset {} says {}, expected {}", letter.where.name(),
-                        letter.offset.value(), reason_name(letter.reason), reason_name(expected)));
+    violate(fmt::format("{}: dead letter of offset {} says {}, expected {}", letter.where.name(), letter.offset.value(),
+                        reason_name(letter.reason), reason_name(expected)));
   }
   const Record& record = log.records[index];
   if (letter.value != record.value || letter.key != record.key || letter.timestamp != record.timestamp) {
@@ -177,8 +177,8 @@ void Checker::check_progress(std::size_t partition, const Checkpoint& checkpoint
                         should));
   };
   const auto index_of = [&](Offset offset) {
-    return static_cast<std::size_t>(std::count_if(log.records.begin(), log.records.end(),
-                                                  [&](const Record& r) { return r.offset < offset; }));
+    return static_cast<std::size_t>(
+        std::count_if(log.records.begin(), log.records.end(), [&](const Record& r) { return r.offset < offset; }));
   };
   const auto compare = [&](Offset first, Offset next, const Progress& progress, bool exact) {
     const Prefix& below = oracle_.prefix(partition, index_of(first));

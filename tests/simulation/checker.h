@@ -5,7 +5,8 @@
 // Owner   Simulation.
 // Time    a wrong write is noticed in the moment it lands, so that the trace ends with its cause.
 // Bounds  a mirror of the table.
-// See     docs/ARCHITECTURE.md: the offset fence.  Invariants: an item equals the fold of exactly the records its fences
+// See     docs/ARCHITECTURE.md: the offset fence.  Invariants: an item equals the fold of exactly the records its
+// fences
 //         cover, and they only grow; a checkpoint only grows, and covers a record only when every item it belongs to
 //         holds it (or its dead letter is stored), with the maxima and counts of exactly the records below it; Kafka's
 //         committed offset is never above the stored checkpoint; every record is in one group of the statistics.

@@ -160,8 +160,7 @@ bool Daemon::step_operation() {
 Daemon::Reader& Daemon::reader(const Claim& claim, const char* effect) {
   const auto found = readers_.find(claim);
   if (found == readers_.end() || found->second.drained) {
-    shared_.checker.violate(fmt::format("daemon {}: {} of {}, which is not assigned any more", number_, effect,
-                                        claim));
+    shared_.checker.violate(fmt::format("daemon {}: {} of {}, which is not assigned any more", number_, effect, claim));
   }
   return readers_[claim];
 }
@@ -185,7 +184,7 @@ void Daemon::load(const Claim& claim) {
   };
   submit(Operation{"load", claim, wire, [this, claim, answer] {
                      trace("{} loaded, checkpoint {}", claim,
-                                       answer->checkpoint ? answer->checkpoint->next.value() : -1);
+                           answer->checkpoint ? answer->checkpoint->next.value() : -1);
                      member_->on_loaded(claim, answer->checkpoint, answer->log);
                    }});
 }
@@ -213,9 +212,8 @@ void Daemon::load_images(const Claim& claim, std::vector<ItemKey> keys) {
     if (image) answer->images.push_back(std::move(image->front()));
     return true;
   };
-  submit(Operation{"images", claim, wire, [this, claim, answer] {
-                     member_->on_images(claim, answer->keys, std::move(answer->images));
-                   }});
+  submit(Operation{"images", claim, wire,
+                   [this, claim, answer] { member_->on_images(claim, answer->keys, std::move(answer->images)); }});
 }
 
 void Daemon::flush(const Claim& claim, std::shared_ptr<const FlushRequest> request, const std::optional<Error>& after) {
@@ -223,8 +221,8 @@ void Daemon::flush(const Claim& claim, std::shared_ptr<const FlushRequest> reque
   if (state.flushing) shared_.checker.violate(fmt::format("{}: two flushes at once", claim));
   state.flushing = true;
   trace("{} flushes {} items, {} dead letters, checkpoint {}{}{}", claim, request->items.size(),
-                    request->dead_letters.size(), request->checkpoint ? request->checkpoint->desired.next.value() : -1,
-                    after ? " again after: " : "", after ? after->message : "");
+        request->dead_letters.size(), request->checkpoint ? request->checkpoint->desired.next.value() : -1,
+        after ? " again after: " : "", after ? after->message : "");
   auto slices = std::make_shared<fakes::MemoryTable::Slices>(shared_.table, *request);
   const auto wire = [slices, request] { return slices->step(); };
   submit(Operation{"flush", claim, wire, [this, claim, slices] {
@@ -279,10 +277,9 @@ bool Daemon::fetch() {
                               readable.begin() + static_cast<std::ptrdiff_t>(first + count));
   state.position = records.back().offset.next();
   state.fetching = true;
-  operations_.push_back(Operation{"fetch", claim, [] { return false; },
-                                  [this, claim, seeks = state.seeks, records = std::move(records)] {
-                                    deliver(claim, seeks, records);
-                                  }});
+  operations_.push_back(
+      Operation{"fetch", claim, [] { return false; },
+                [this, claim, seeks = state.seeks, records = std::move(records)] { deliver(claim, seeks, records); }});
   return true;
 }
 
@@ -291,8 +288,7 @@ void Daemon::deliver(const Claim& claim, std::uint64_t seeks, std::vector<Record
   if (state.seeks != seeks) return;
   state.fetching = false;
   delivered_ += static_cast<std::int64_t>(records.size());
-  trace("{} gets [{}, {}]", claim, records.front().offset.value(),
-                    records.back().offset.value());
+  trace("{} gets [{}, {}]", claim, records.front().offset.value(), records.back().offset.value());
   member_->on_records(claim, records);
 }
 

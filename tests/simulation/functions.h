@@ -68,11 +68,11 @@ class EventSource {
 
  private:
   struct Lane {
-    std::size_t next = 0;             // first record not yet taken
-    std::optional<Batch> current;     // in order: under way or to be tried again
-    bool running = false;             // `current` is being tried
-    std::deque<Batch> waiting;        // disordered: to be delivered
-    std::vector<Batch> discarded;     // disordered: to be redriven some time
+    std::size_t next = 0;          // first record not yet taken
+    std::optional<Batch> current;  // in order: under way or to be tried again
+    bool running = false;          // `current` is being tried
+    std::deque<Batch> waiting;     // disordered: to be delivered
+    std::vector<Batch> discarded;  // disordered: to be redriven some time
   };
 
   void invoke();

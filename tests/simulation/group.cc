@@ -7,8 +7,7 @@ namespace culvert::simulation {
 
 Group::Group(Shared& shared) : shared_(shared), owners_(shared.world.partitions().size()) {
   for (int i = 0; i < shared.world.inclination().daemons; ++i) {
-    daemons_.push_back(
-        std::make_unique<Daemon>(shared, i, [this, i](const Claim& claim) { on_drained(i, claim); }));
+    daemons_.push_back(std::make_unique<Daemon>(shared, i, [this, i](const Claim& claim) { on_drained(i, claim); }));
   }
 }
 

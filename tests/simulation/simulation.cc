@@ -75,9 +75,9 @@ void Simulation::describe() {
   const Inclination& i = world_.inclination();
   shared_.trace(fmt::format("{} daemons, {} functions{}{}, {} emission, {} partitions, {} records, faults {} %, {}",
                             i.daemons, i.function_workers, i.disordered_delivery ? " disordered" : "",
-                            i.late_readings ? ", late readings" : "", i.emission == Emission::kEarly ? "early" : "final",
-                            world_.partitions().size(), world_.records_total(), i.fault_percent,
-                            definition_text(world_.definition())));
+                            i.late_readings ? ", late readings" : "",
+                            i.emission == Emission::kEarly ? "early" : "final", world_.partitions().size(),
+                            world_.records_total(), i.fault_percent, definition_text(world_.definition())));
 }
 
 WriteFault Simulation::draw_fault() {

@@ -46,7 +46,10 @@ void World::incline(Rng& rng) {
   i.pause_permille = rng.chance(30) ? 0 : static_cast<int>(rng.between(1, 15));
   i.rebalance_permille = rng.chance(20) ? 0 : static_cast<int>(rng.between(1, 30));
   i.answer_at_once_percent = rng.chance(50) ? 0 : static_cast<int>(rng.between(1, 100));
-  if (rng.chance(20)) i.memory_limit_bytes = static_cast<std::size_t>(rng.between(500, 6000));
+  // With final emission open windows must fit, whatever it takes.
+  if (rng.chance(20) && i.emission == Emission::kEarly) {
+    i.memory_limit_bytes = static_cast<std::size_t>(rng.between(500, 6000));
+  }
   if (rng.chance(20)) i.images_most = static_cast<std::size_t>(rng.between(0, 8));
 }
 
@@ -128,9 +131,8 @@ void World::append_reading(Rng& rng, VirtualPartition& partition, RecordTime now
   truth.event_time = EventTime{std::max<std::int64_t>(0, now.value() - behind)};
   truth.value = Micro{rng.chance(50) ? rng.between(-100, 100) * 1'000'000 / 4
                                      : rng.between(-kMicroMost.value(), kMicroMost.value())};
-  const std::string device_text = definition_.key_type == KeyType::kNumber
-                                      ? truth.device.to_text()
-                                      : fmt::format("\"{}\"", truth.device.to_text());
+  const std::string device_text =
+      definition_.key_type == KeyType::kNumber ? truth.device.to_text() : fmt::format("\"{}\"", truth.device.to_text());
   const std::string time_text = definition_.timestamp_unit == TimestampUnit::kText
                                     ? fmt::format("\"{}\"", format_utc(truth.event_time))
                                     : std::to_string(truth.event_time.value());
@@ -169,9 +171,9 @@ void World::append_poison(Rng& rng, VirtualPartition& partition, RecordTime now)
     default: {
       truth.poison = DeadLetterReason::kFutureEventTime;
       const EventTime ahead{now.value() + definition_.max_future.count() + rng.between(1, 10)};
-      record.value = keep(fmt::format(R"({{"device_id": {}, "timestamp": {}, "temperature": 1}})",
-                                      number ? "0" : "\"device-0\"",
-                                      text ? fmt::format("\"{}\"", format_utc(ahead)) : std::to_string(ahead.value())));
+      record.value =
+          keep(fmt::format(R"({{"device_id": {}, "timestamp": {}, "temperature": 1}})", number ? "0" : "\"device-0\"",
+                           text ? fmt::format("\"{}\"", format_utc(ahead)) : std::to_string(ahead.value())));
       break;
     }
   }

@@ -47,7 +47,7 @@ struct VirtualPartition {
 
 // How a world is inclined; drawn from the seed, so that runs differ in kind and not only in detail.
 struct Inclination {
-  bool late_readings = false;    // then functions are delivered to in order only
+  bool late_readings = false;  // then functions are delivered to in order only
   bool scattered_devices = false;
   Emission emission = Emission::kEarly;
   int daemons = 0;
@@ -58,7 +58,7 @@ struct Inclination {
   int crash_permille = 0;            // of a daemon or function, per step
   int pause_permille = 0;            // becoming a zombie
   int rebalance_permille = 0;
-  int answer_at_once_percent = 0;    // effects that answer inside of the call
+  int answer_at_once_percent = 0;  // effects that answer inside of the call
   std::size_t memory_limit_bytes = std::size_t{1} << 30;
   std::size_t images_most = 2'000'000;
 };
