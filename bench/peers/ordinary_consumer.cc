@@ -74,7 +74,7 @@ rd_kafka_t* connect(int argc, char** argv) {
   for (int i = 4; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
     if (equals == nullptr) die(std::string("not KEY=VALUE: ") + argv[i]);
-    set(std::string(argv[i], equals), equals + 1);
+    set(std::string(argv[i], static_cast<std::size_t>(equals - argv[i])), equals + 1);
   }
   rd_kafka_t* kafka = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
   if (kafka == nullptr) die(error);
