@@ -6,9 +6,6 @@
 // Time    a fixed record timestamp, or none.
 // Bounds  none of its own.
 // See     fuzz/CMakeLists.txt.
-#include <rapidjson/memorystream.h>
-#include <rapidjson/reader.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +14,7 @@
 #include <string_view>
 
 #include "decode/json_decoder.h"
+#include "json_judge.h"
 #include "model/check.h"
 
 namespace culvert {
@@ -38,21 +36,6 @@ Definition definition_of(std::uint8_t bits) {
   if ((bits & 8) != 0) definition.fields = {"d", "t", "v"};
   if ((bits & 16) != 0) definition.record_bytes_max = 100;
   return definition;
-}
-
-// What RapidJSON says.  It is no judge of numbers beyond a double's range, nor of the second half of a surrogate pair
-// that stands alone.
-enum class Judgement { kAccepts, kRefuses, kUnsure };
-
-Judgement rapidjson_judges(std::string_view text) {
-  rapidjson::MemoryStream stream(text.data(), text.size());
-  rapidjson::Reader reader;
-  rapidjson::BaseReaderHandler<> handler;
-  constexpr unsigned kFlags =
-      rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag;
-  const auto result = reader.Parse<kFlags>(stream, handler);
-  if (result.Code() == rapidjson::kParseErrorNumberTooBig) return Judgement::kUnsure;
-  return !result.IsError() && stream.Tell() == text.size() ? Judgement::kAccepts : Judgement::kRefuses;
 }
 
 void check_reading(const Reading& reading, KeyType key_type) {
@@ -94,7 +77,7 @@ void compare(Decoders& decoders, std::string_view value, std::optional<RecordTim
     CULVERT_CHECK(!decoders.shaped.detail().empty(), "a refusal without detail");
   }
   if (reason == DeadLetterReason::kTooLarge) return;
-  switch (rapidjson_judges(text)) {
+  switch (judge_json(text)) {
     case Judgement::kAccepts: {
       const bool lone = decoders.general.detail().find("lone surrogate") != std::string::npos;
       CULVERT_CHECK(reason != DeadLetterReason::kNotJson || lone, "RapidJSON accepts what we refuse");

@@ -27,6 +27,13 @@ inline std::uint64_t load8(const char* at) {
   return word;
 }
 
+// The word that load8() makes of these eight characters.
+inline constexpr std::uint64_t word(const char (&text)[9]) {
+  std::uint64_t made = 0;
+  for (std::size_t i = 8; i-- > 0;) made = made << 8 | static_cast<unsigned char>(text[i]);
+  return made;
+}
+
 inline constexpr std::uint64_t repeat(char c) { return kOnes * static_cast<unsigned char>(c); }
 
 // Number of bytes before the lowest byte whose top bit is set in `tops`; 8 if there is none.

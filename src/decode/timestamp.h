@@ -34,9 +34,10 @@ class TimestampReader {
   const char* scan_seconds(const char* at, const char* end, EventTime& time) const;
 
   // The first sixteen bytes of the time read last, yyyy-mm-ddThh:mm, and what they come to: successive records mostly
-  // share their minute, and nearly always their day.  No time consists of zero bytes.
-  std::uint64_t front_ = 0;
-  std::uint64_t back_ = 0;
+  // share their minute, and nearly always their day.  At first a time that is one: no value of the words would stand
+  // for "none", because any sixteen bytes can come in.
+  std::uint64_t front_ = swar::word("1970-01-");
+  std::uint64_t back_ = swar::word("01T00:00");
   std::int64_t day_ms_ = 0;
   std::int64_t minute_ms_ = 0;
 };
@@ -51,7 +52,7 @@ inline const char* TimestampReader::scan(const char* at, const char* end, EventT
   }
   // The usual rest, a fraction of three to nine digits and no zone or Z, with a word to be loaded behind its third.
   if (end - at >= kMillisBytes + 8) [[likely]] {
-    constexpr std::uint64_t kZeros = 0x3030302e30303a30ULL;       // 0:00.000, first byte lowest
+    constexpr std::uint64_t kZeros = swar::word("0:00.000");
     constexpr std::uint64_t kByteLimits = 0x7676767f76767f76ULL;  // added, lifts digits above 9 and separators above 0
     const std::uint64_t values = swar::load8(at + 15) ^ kZeros;
     const std::uint64_t pairs = values * 10 + (values >> 8);  // each digit joined with the digit behind it

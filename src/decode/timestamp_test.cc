@@ -133,7 +133,13 @@ TEST(TimestampText, AFaultyDateLeavesTheRememberedDayAlone) {
   EXPECT_FALSE(reader.read("2023-02-30T00:00:01Z", time));
   ASSERT_TRUE(reader.read("2023-05-01T00:00:02Z", time));
   EXPECT_EQ(format_utc(time), "2023-05-01T00:00:02.000Z");
-  EXPECT_FALSE(reader.read(std::string(19, '\0'), time));
+}
+
+TEST(TimestampText, AFreshReaderRemembersNothing) {
+  // The seconds are well formed; what a fresh reader holds in place of a minute must not be taken for one.
+  EXPECT_EQ(read(std::string(16, '\0') + ":01.999"), "refused");
+  EXPECT_EQ(read(std::string(16, '\xff') + ":01.999"), "refused");
+  EXPECT_EQ(read("1970-01-01T00:00:01.999"), "1970-01-01T00:00:01.999Z");
 }
 
 // Counts days one by one, in the manner of a wall calendar: nothing in common with the code under test.
