@@ -124,26 +124,27 @@ void ConsumeSession::handle(kafka::Polled polled) {
 
 void ConsumeSession::on_revoked(const kafka::Revoked& revoked) {
   log_.info(revoked.lost ? "partitions lost" : "partitions revoked", {{"count", revoked.claims.size()}});
-  revoking_ = true;
-  drain_deadline_ = clock_.steady() + settings_.drain_deadline;
   for (const Claim& claim : revoked.claims) {
     if (member_.owns(claim)) draining_.insert(claim);
     end_at_.erase(claim);
     flush_attempts_.erase(claim);
   }
+  revoking_ = true;
+  drain_deadline_ = clock_.steady() + settings_.drain_deadline;
   member_.on_revoked(revoked.claims, revoked.lost);
-  if (draining_.empty()) {
-    revoking_ = false;
-    consumer_->revoke_done();
-  }
+  confirm_revoke();
 }
 
 void ConsumeSession::drained(const Claim& claim) {
   draining_.erase(claim);
-  if (revoking_ && draining_.empty()) {
-    revoking_ = false;
-    consumer_->revoke_done();
-  }
+  confirm_revoke();
+}
+
+// Whichever comes last, the revoke itself or the last partition's drain, answers it, and only once.
+void ConsumeSession::confirm_revoke() {
+  if (!revoking_ || !draining_.empty()) return;
+  revoking_ = false;
+  consumer_->revoke_done();
 }
 
 void ConsumeSession::check_deadlines() {

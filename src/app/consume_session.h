@@ -101,6 +101,7 @@ class ConsumeSession final : private MemberEffects {
 
   void handle(kafka::Polled polled);
   void on_revoked(const kafka::Revoked& revoked);
+  void confirm_revoke();
   [[nodiscard]] Result<LogState> log_state(const Claim& claim, bool need_wanted);
   void check_deadlines();
   void check_watchdog();

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""produce -> a real Kafka -> consume -> verify, and everything that is done to it in between."""
+import json
+import sqlite3
+
+from culvert_test.runner import main
+from kafka_case import KafkaCase
+
+HARD = ("--disorder", "5s", "--late-share", "0.002", "--bad-share", "0.001")
+
+
+class Consume(KafkaCase):
+    def test_table_agrees_with_an_independent_group_by(self):
+        """The same records by another client, grouped by another program."""
+        self.make_topic()
+        self.produce("--devices", 50, "--disorder", "5s", count=40_000)
+        self.consume_to_end()
+        self.verify()
+        with sqlite3.connect(":memory:") as other:
+            other.execute("CREATE TABLE record(value TEXT)")
+            other.executemany("INSERT INTO record VALUES (?)", ((v.decode(),) for v in self.records_by_kcat()))
+            expected = other.execute("""
+                SELECT json_extract(value, '$.device_id') AS device, substr(json_extract(value, '$.timestamp'), 1, 16)
+                       AS minute, count(*), round(avg(json_extract(value, '$.temperature')), 4),
+                       min(json_extract(value, '$.temperature')), max(json_extract(value, '$.temperature'))
+                FROM record GROUP BY device, minute ORDER BY device, minute""").fetchall()
+        rows = [json.loads(line) for line in self.query().splitlines()]
+        actual = [(r["device_id"], r["window_start"][:16], r["count"], round(r["avg_temp"], 4), r["min_temp"],
+                   r["max_temp"]) for r in rows]
+        self.assertEqual(len(actual), len(expected))
+        for ours, theirs in zip(actual, expected, strict=True):
+            self.assertEqual(ours[:3], theirs[:3])
+            self.assertAlmostEqual(ours[3], theirs[3], delta=0.00011)
+            self.assertEqual(ours[4:], theirs[4:])
+
+    def test_hard_stream_is_exact_and_a_replay_changes_no_byte(self):
+        self.make_topic()
+        self.produce("--devices", 200, *HARD, count=150_000)
+        self.consume_to_end()
+        self.verify()
+        before, letters = self.query(), self.dead_letters()
+        self.assertGreater(len(letters), 100)
+        replay = self.consume_to_end("--replay-from", "earliest")
+        self.assertEqual(self.query(), before)
+        self.assertEqual(self.dead_letters(), letters)
+        self.assertIn('"filtered":150000', replay.stderr)
+        self.verify()
+
+    def test_hopping_windows_and_final_emission(self):
+        self.make_topic(2)
+        self.produce("--devices", 20, *HARD, count=40_000)
+        self.consume_to_end("--window", "60s", "--advance", "20s", "--emit", "final")
+        self.verify()
+
+    def test_killed_at_random_moments(self):
+        self.make_topic()
+        self.produce("--devices", 100, *HARD, count=300_000)
+        for round_number in range(5):
+            # The group waits out a killed member's session before the next one is given the partitions.
+            process = self.start_consumer(f"killed{round_number}", "--flush-interval", "50ms",
+                                          "-X", "session.timeout.ms=6000")
+            self.wait_checkpointed(1, 60, "the first checkpoint", process)
+            before = self.checkpointed()
+            self.wait_checkpointed(min(before + self.random.randrange(1, 20_000), 300_000), 60, "some progress", process)
+            process.kill()
+        self.consume_to_end()
+        self.verify()
+
+    def test_two_members_one_killed_the_other_takes_over(self):
+        self.make_topic()
+        producer = self.start_culvert("produce", *self.kafka, "--devices", 100, "--rate", 8000, "--duration", "20s", *HARD,
+                                      name="producer")
+        options = ("--flush-interval", "100ms", "-X", "session.timeout.ms=6000")
+        first = self.start_consumer("first", *options)
+        second = self.start_consumer("second", *options)
+        for member in (first, second):
+            member.wait_for("partitions assigned.*[12]}", 60)
+        self.wait_checkpointed(20_000, 60, "both members flushed", first)
+        first.kill()
+        self.assertEqual(producer.wait(120), 0)
+        self.assertEqual(second.stop(), 0)
+        self.consume_to_end()
+        self.verify()
+
+    def test_stopped_member_wakes_as_a_zombie(self):
+        self.make_topic()
+        self.produce("--devices", 100, *HARD, count=100_000)
+        options = ("--flush-interval", "50ms", "-X", "session.timeout.ms=6000")
+        zombie = self.start_consumer("zombie", *options)
+        self.wait_checkpointed(1000, 60, "the first member flushed", zombie)
+        zombie.pause()
+        try:
+            self.produce("--devices", 100, *HARD, count=50_000)
+            owner = self.start_consumer("owner", *options)
+            self.wait_checkpointed(150_000, 90, "the new owner read everything", owner)
+        finally:
+            zombie.resume()
+        self.produce("--devices", 100, *HARD, count=20_000)
+        self.wait_checkpointed(170_000, 90, "both go on", owner)
+        self.assertEqual(zombie.stop(), 0)
+        self.assertEqual(owner.stop(), 0)
+        self.verify()
+
+    def test_sigterm_leaves_nothing_to_read_again(self):
+        self.make_topic()
+        self.produce("--devices", 50, count=50_000)
+        process = self.start_consumer("consumer", "--flush-interval", "1h")
+        self.wait_checkpointed(0, 60, "the table is there", process)
+        process.wait_for('"records":50000', 60)
+        self.assertEqual(process.stop(timeout=10), 0)
+        self.assertEqual(self.checkpointed(), 50_000)
+        again = self.consume_to_end()
+        self.assertIn('"records":0,', again.stderr.splitlines()[-1])
+        self.assertEqual(self.cluster.group_offsets(self.topic, self.topic),
+                         self.cluster.end_offsets(self.topic))
+        self.verify()
+
+    def test_topic_made_anew_is_refused_with_the_remedy(self):
+        self.make_topic(1)
+        self.produce(count=5_000)
+        self.consume_to_end()
+        self.cluster.delete_topic(self.topic)
+        self.cluster.create_topic(self.topic, 1)
+        self.produce(count=6_000)
+        refused = self.consume_to_end(expect=65)
+        self.assertIn("--generation 2", refused.stderr)
+        self.consume_to_end("--generation", 2)
+        path = self.table.removeprefix("sqlite:")
+        with sqlite3.connect(path) as table:
+            self.assertEqual(table.execute("SELECT sum(count) FROM items").fetchone()[0], 11_000)
+
+    def test_other_definition_is_refused_before_anything_is_written(self):
+        self.make_topic(1)
+        self.produce(count=1_000)
+        self.consume_to_end()
+        before = self.query()
+        refused = self.consume_to_end("--window", "30s", expect=65)
+        self.assertIn("size: table has 1m, now 30s", refused.stderr)
+        self.assertEqual(self.query(), before)
+
+
+if __name__ == "__main__":
+    main()
