@@ -47,6 +47,14 @@ void fill(const KafkaConfig& config, int partitions, int count, int first) {
   EXPECT_EQ((*producer)->counters().failed, 0u);
 }
 
+void BrokerTest::SetUp() {
+  auto started = EmbeddedBroker::start(3);
+  ASSERT_TRUE(started.ok()) << started.error().message;
+  broker = *std::move(started);
+  ASSERT_TRUE(broker->create_topic(kTopic, 4).ok());
+  config = quick(*broker);
+}
+
 Reader::Reader(const KafkaConfig& config, ConsumerOptions options) {
   Result<std::unique_ptr<Consumer>> consumer = Consumer::open(config, options);
   CULVERT_CHECK(consumer.ok(), "the test's consumer cannot be opened");

@@ -72,6 +72,15 @@ class Reader {
   std::unique_ptr<Consumer> consumer_;
 };
 
+// Three brokers with the topic kTopic of four partitions.
+class BrokerTest : public testing::Test {
+ protected:
+  void SetUp() override;
+
+  std::unique_ptr<EmbeddedBroker> broker;
+  KafkaConfig config;
+};
+
 // 0, 1, .. count - 1.
 [[nodiscard]] std::vector<std::int64_t> sequence(std::int64_t count, std::int64_t first = 0);
 

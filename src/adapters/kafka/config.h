@@ -45,15 +45,6 @@ enum class Role { kConsumer, kReader, kProducer, kAdmin };
 // reason), one that librdkafka does not know (with the nearest name), or a value that it refuses.
 [[nodiscard]] Result<void> validate(const KafkaConfig& config, Role role);
 
-// The properties with `NAME.file` entries of secret properties (`sasl.password.file=/run/secrets/p`) replaced by the
-// file's content without its last line break, so that a secret need not be on a command line.
-// Error (kIo, fatal): the file cannot be read, or is larger than 64 KiB.
-[[nodiscard]] Result<KafkaConfig> with_secret_files(KafkaConfig config);
-
-// `name=value` lines; empty lines and lines starting with `#` are skipped; spaces around name and value are cut.
-// Error (kConfiguration, fatal) with the line's number for anything else.
-[[nodiscard]] Result<std::vector<Property>> parse_properties(std::string_view text);
-
 // True for a property whose value must not be shown: passwords, private keys, tokens.
 [[nodiscard]] bool is_secret(std::string_view name);
 

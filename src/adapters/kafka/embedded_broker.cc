@@ -103,4 +103,20 @@ Result<void> EmbeddedBroker::move_coordinator(const std::string& group, int brok
               "move coordinator of " + group);
 }
 
+void EmbeddedBroker::watch_requests() {
+  rd_kafka_mock_clear_requests(state_->cluster);
+  rd_kafka_mock_start_request_tracking(state_->cluster);
+}
+
+std::vector<Request> EmbeddedBroker::requests_seen() const {
+  std::size_t count = 0;
+  rd_kafka_mock_request_t** requests = rd_kafka_mock_get_requests(state_->cluster, &count);
+  std::vector<Request> result;
+  for (std::size_t i = 0; i < count; ++i) {
+    result.push_back(static_cast<Request>(rd_kafka_mock_request_api_key(requests[i])));
+  }
+  rd_kafka_mock_request_destroy_array(requests, count);
+  return result;
+}
+
 }  // namespace culvert::kafka

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <span>
 
 #include "adapters/kafka/errors.h"
 #include "model/check.h"
@@ -88,6 +89,11 @@ Result<std::string> topic_id_unknown(const Client& client, const std::string& to
   return std::string{};
 }
 
+bool lists_controller(const rd_kafka_metadata_t& metadata, std::int32_t controller) {
+  const std::span brokers{metadata.brokers, static_cast<std::size_t>(metadata.broker_cnt)};
+  return std::any_of(brokers.begin(), brokers.end(), [&](const auto& broker) { return broker.id == controller; });
+}
+
 Handle<rd_kafka_event_t> describe_topic(const Client& client, const std::string& topic, rd_kafka_queue_t* queue,
                                         Millis timeout) {
   const char* name = topic.c_str();
@@ -105,6 +111,13 @@ Handle<rd_kafka_event_t> describe_topic(const Client& client, const std::string&
 }  // namespace
 
 Result<std::string> query_topic_id(const Client& client, const std::string& topic, Millis timeout) {
+  // The request goes to the controller.  Waiting for one that no metadata lists (the embedded broker's) would take the
+  // whole time-out.
+  const auto metadata = query_metadata(client, nullptr, timeout);
+  if (!metadata) return metadata.error();
+  if (!lists_controller(**metadata, rd_kafka_controllerid(client.get(), 0))) {
+    return topic_id_unknown(client, topic, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, "the brokers name no controller");
+  }
   const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
   const Handle<rd_kafka_event_t> event = describe_topic(client, topic, queue.get(), timeout);
   if (!event) return topic_id_unknown(client, topic, RD_KAFKA_RESP_ERR__TIMED_OUT, "no answer in time");

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <numeric>
-#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -132,21 +134,35 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// The names of all properties: the first words of the lines of the table that librdkafka prints.
+std::vector<std::string> known_names() {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* file = open_memstream(&text, &size);
+  if (file == nullptr) return {};
+  rd_kafka_conf_properties_show(file);
+  std::fclose(file);
+  std::istringstream lines(std::string(text, size));
+  std::free(text);
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find(' '));
+    if (name.find('.') != std::string::npos || line.find(" | ") != std::string::npos) names.push_back(name);
+  }
+  return names;
+}
+
 // The property nearest in spelling, or nothing if none is near enough to be a slip.
 std::string nearest_name(std::string_view name) {
-  const Handle<rd_kafka_conf_t> conf{rd_kafka_conf_new()};
-  std::size_t count = 0;
-  const char** entries = rd_kafka_conf_dump(conf.get(), &count);
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 4) + 1;
-  for (std::size_t i = 0; i + 1 < count; i += 2) {
-    const std::size_t distance = edit_distance(name, entries[i]);
+  for (const std::string& known : known_names()) {
+    const std::size_t distance = edit_distance(name, known);
     if (distance < best_distance) {
-      best = entries[i];
+      best = known;
       best_distance = distance;
     }
   }
-  rd_kafka_conf_dump_free(entries, count);
   return best;
 }
 
