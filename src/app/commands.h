@@ -16,6 +16,7 @@ namespace culvert {
 [[nodiscard]] CommandSpec dead_letters_list_command();
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec query_command();
+[[nodiscard]] CommandSpec verify_command();
 [[nodiscard]] CommandSpec version_command();
 
 }  // namespace culvert

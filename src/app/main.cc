@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
           culvert::produce_command(),
           culvert::query_command(),
           culvert::dead_letters_list_command(),
+          culvert::verify_command(),
           culvert::version_command(),
       },
       argc, argv);
