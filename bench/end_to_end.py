@@ -6,8 +6,8 @@
 
 Method: one topic of 4 partitions, lz4, records of the reference's shape.  Both programs read all of it from the start,
 each pinned to one core (the broker keeps the other), in turn A B B A, and the CPU time of the whole process (user and
-system, all threads) is taken from the kernel when it ends.  Printed: the median of the pair ratios with its 10 % and 90 %
-points.  No figure is printed when results differ or when the band is wider than 25 % of the median.
+system, all threads) is taken from the kernel when it ends.  Printed: the median of the pair ratios with its 10 % and
+90 % points.  No figure is printed when results differ or when the band is wider than 25 % of the median.
 """
 import argparse
 import json
@@ -66,8 +66,9 @@ class Bench:
     def culvert(self, core, keep=None):
         self.runs += 1
         table = self.directory / f"run{self.runs}.db"
-        figures = measured([self.options.culvert, "consume", "-b", self.bootstrap, "-t", TOPIC, "-G", f"bench{self.runs}",
-                            "--table", f"sqlite:{table}", "--window", f"{WINDOW_SECONDS}s", "--exit-at-end",
+        figures = measured([self.options.culvert, "consume", "-b", self.bootstrap, "-t", TOPIC,
+                            "-G", f"bench{self.runs}", "--table", f"sqlite:{table}",
+                            "--window", f"{WINDOW_SECONDS}s", "--exit-at-end",
                             "--log-level", "warning"], core)
         if keep:
             with open(keep, "wb") as out:
@@ -126,7 +127,8 @@ def report(options, ours, theirs, unpinned, produced):
     middle, low, high = statistics.median(ratios), percentile(ratios, 0.1), percentile(ratios, 0.9)
     band = (high - low) / middle
     if band > BAND_MOST:
-        raise SystemExit(f"the middle 80 % of the ratios span {band:.0%} of the median: too noisy to quote; run it again")
+        raise SystemExit(f"the middle 80 % of the ratios span {band:.0%} of the median: too noisy to quote; "
+                         "run it again")
     n = options.records
 
     def nanoseconds(runs):

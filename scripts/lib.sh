@@ -53,7 +53,8 @@ locked() {
 check_sha256() {
   local found
   found=$(sha256sum <"$2" | cut -d' ' -f1)
-  [ "$found" = "$1" ] || fail "$2: sha256 is $found, expected $1 (damaged or replaced download: remove it and try again)" 65
+  [ "$found" = "$1" ] ||
+    fail "$2: sha256 is $found, expected $1 (damaged or replaced download: remove it and try again)" 65
 }
 
 # missing_packages NAME..: prints those that are not installed. No network, a few milliseconds.

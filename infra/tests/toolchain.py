@@ -34,7 +34,8 @@ class Missing(Exception):
 
 def cache_folder():
     folder = pathlib.Path(os.environ.get("CULVERT_CACHE")
-                          or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "culvert")
+                          or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache",
+                                          "culvert"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -111,7 +112,8 @@ class Toolchain:
             if path and self._version(path) >= VERSION_LOWEST:
                 return path
         if wanted:
-            raise Missing(f"CULVERT_TOFU={wanted} is not OpenTofu or Terraform >= {VERSION_LOWEST[0]}.{VERSION_LOWEST[1]}")
+            lowest = ".".join(map(str, VERSION_LOWEST[:2]))
+            raise Missing(f"CULVERT_TOFU={wanted} is not OpenTofu or Terraform >= {lowest}")
         return self.built_tofu()
 
     @staticmethod

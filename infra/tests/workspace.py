@@ -33,7 +33,8 @@ class Workspace:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="culvert-infra-"))
         self.infra = self.folder / "infra"
         for part in ("modules", "accounts"):
-            shutil.copytree(source / part, self.infra / part, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+            shutil.copytree(source / part, self.infra / part,
+                            ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
         for schema in source.glob("*.schema.json"):
             shutil.copy(schema, self.infra)
         self.clouds = 0

@@ -2,9 +2,11 @@
 // The options of one command, declared once: name, unit, help, and how a text becomes a value.
 //
 // Flow    Command::declare fills an OptionSet -> options.h reads file, environment and flags into it -> help.h prints
-// it. Owner   the program, one per command; it holds pointers to the command's variables, which must outlive it. Time
-// none. Bounds  values are checked while they are read; a set never holds a value that its parser refused. See
-// options.h for the order of precedence.
+//         it.
+// Owner   the program, one per command; it holds pointers to the command's variables, which must outlive it.
+// Time    none.
+// Bounds  values are checked while they are read; a set never holds a value that its parser refused.
+// See     options.h for the order of precedence.
 #pragma once
 
 #include <cstdint>

@@ -99,8 +99,9 @@ class Query(WithFolder):
                                          "sum_temp", "stddev_temp", "count", "sumsq", "state"])
         self.assertEqual(rows[2] | {"state": ""},
                          {"device_id": 10, "window_start": "2026-11-23T15:57:00.000Z",
-                          "window_stop": "2026-11-23T15:58:00.000Z", "avg_temp": 21.75, "min_temp": 21.5, "max_temp": 22,
-                          "sum_temp": 43.5, "stddev_temp": 0.25, "count": 2, "sumsq": 946.25, "state": ""})
+                          "window_stop": "2026-11-23T15:58:00.000Z", "avg_temp": 21.75, "min_temp": 21.5,
+                          "max_temp": 22, "sum_temp": 43.5,
+                          "stddev_temp": 0.25, "count": 2, "sumsq": 946.25, "state": ""})
 
     def test_numbers_are_decimal_text_beyond_double_precision(self):
         result = run("query", "--table", f"sqlite:{self.path}", "--format", "json").stdout.decode()
@@ -186,8 +187,9 @@ class DeadLetters(WithFolder):
         self.assertEqual(result.returncode, 0, result.stderr)
         first, second = [json.loads(line) for line in result.stdout.decode().splitlines()]
         self.assertEqual(base64.b64decode(first["value_base64"]), b"\xff\x1b[2J" + b"x" * 1000)
-        self.assertEqual(second, {"topic": "telemetry", "generation": 1, "partition": 0, "offset": 5, "timestamp": START,
-                                  "reason": "tombstone", "detail": "", "key_base64": None, "value_base64": None})
+        self.assertEqual(second, {"topic": "telemetry", "generation": 1, "partition": 0, "offset": 5,
+                                  "timestamp": START, "reason": "tombstone",
+                                  "detail": "", "key_base64": None, "value_base64": None})
 
     def test_table_shows_hostile_bytes_escaped_and_cut(self):
         shown = run("dead-letters", "list", "--table", f"sqlite:{self.path}").stdout

@@ -20,6 +20,9 @@ from culvert_test.runner import CulvertTest, main  # noqa: E402
 from culvert_test.workspace import SupportError, workspace  # noqa: E402
 
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).resolve().parent)}
+
+
 def exists(pid):
     try:
         os.kill(pid, 0)
@@ -33,7 +36,7 @@ class Ports(CulvertTest):
         ours = ports.free_ports(50)
         theirs = subprocess.run(
             [sys.executable, "-B", "-c", "from culvert_test.ports import *; print(*free_ports(50))"], check=True,
-            capture_output=True, text=True, timeout=30, env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)})
+            capture_output=True, text=True, timeout=30, env=ENVIRONMENT)
         everything = ours + [int(port) for port in theirs.stdout.split()]
         self.assertEqual(len(everything), 100)
         self.assertEqual(len(set(everything)), 100)
@@ -73,8 +76,7 @@ class Processes(CulvertTest):
             script = ("import time; from culvert_test.process import Process\n"
                       "print(Process(['sleep', '60']).pid, flush=True); time.sleep(60)")
             parent = subprocess.Popen([sys.executable, "-B", "-c", script], stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL, text=True,
-                                      env={**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)})
+                                      stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT)
             with parent:
                 child = int(parent.stdout.readline())
                 self.assertTrue(exists(child))
@@ -84,13 +86,12 @@ class Processes(CulvertTest):
     def test_directories_of_a_killed_run_are_removed_by_the_next(self):
         script = ("import os, signal; from culvert_test.workspace import workspace\n"
                   "print(workspace().root, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
-        environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parent)}
         killed = subprocess.run([sys.executable, "-B", "-c", script], stdout=subprocess.PIPE, text=True, timeout=30,
-                                env=environment, check=False)
+                                env=ENVIRONMENT, check=False)
         left = pathlib.Path(killed.stdout.strip())
         self.assertTrue(left.is_dir())
         subprocess.run([sys.executable, "-B", "-c", "from culvert_test.workspace import workspace; workspace()"],
-                       timeout=30, env=environment, check=True)
+                       timeout=30, env=ENVIRONMENT, check=True)
         self.assertFalse(left.exists())
         self.assertTrue(workspace().root.is_dir())
 

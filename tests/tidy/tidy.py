@@ -65,7 +65,7 @@ def allowances(file):
         elif not colon or len(reason.strip()) < REASON_CHARACTERS_MIN:
             findings.append((number, "marker", f"allow({name}) without a reason: `tidy: allow({name}): why`"))
         else:
-            target = number + 1 if line.lstrip().startswith(("//", "#", "--")) else number
+            target = number if line[:match.start()].strip() else number + 1
             allowed.setdefault(target, {})[name] = number
     return allowed, findings
 
@@ -123,12 +123,13 @@ def check_format(root, paths):
 
 
 def check_shell(root, files):
-    scripts = [file.path for file in files if re.match(r"#!.*\b(?:ba)?sh\b", file.lines[0])]
+    scripts = [file.path for file in files
+               if re.match(r"#!.*\b(?:ba)?sh\b", file.lines[0]) and file.suffix != ".tftpl"]
     if not scripts:
         return []
     try:
-        done = subprocess.run(["shellcheck", "-x", "-f", "gcc", *map(str, scripts)], cwd=root, capture_output=True,
-                              text=True, timeout=300, check=False)
+        done = subprocess.run(["shellcheck", "-x", "-P", "SCRIPTDIR", "-f", "gcc", *map(str, scripts)], cwd=root,
+                              capture_output=True, text=True, timeout=300, check=False)
     except FileNotFoundError:
         return [(scripts[0], 1, "shell", "shellcheck is missing (scripts/install-deps test)")]
     return [(pathlib.PurePosixPath(name), int(line), "shell", message)

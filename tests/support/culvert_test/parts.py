@@ -83,7 +83,7 @@ class ClassArchive:
         return []
 
     def keep(self):
-        """After the end of the recording process.  A process that was killed has written nothing: then nothing happens."""
+        """After the end of the recording process.  One that was killed has written nothing: then nothing happens."""
         if self._recording is not None and self._recording.exists():
             self._recording.rename(self._path)
         self._recording = None

@@ -43,10 +43,12 @@ class Completed:
 
     def __str__(self):
         def shown(name, text):
-            cut = text if len(text) <= SHOWN_BYTES else f"[{len(text) - SHOWN_BYTES} characters more]{text[-SHOWN_BYTES:]}"
+            more = len(text) - SHOWN_BYTES
+            cut = f"[{more} characters more]{text[-SHOWN_BYTES:]}" if more > 0 else text
             return f"--- {name}:\n{cut.rstrip()}" if cut.strip() else f"--- {name}: nothing"
 
-        return f"{shlex.join(self.args)}\nexit code {self.code}\n{shown('stdout', self.stdout)}\n{shown('stderr', self.stderr)}"
+        streams = f"{shown('stdout', self.stdout)}\n{shown('stderr', self.stderr)}"
+        return f"{shlex.join(self.args)}\nexit code {self.code}\n{streams}"
 
 
 class CulvertTest(unittest.TestCase):

@@ -10,7 +10,8 @@ defaults, what forces a replacement, validators) is written by hand in ../overla
   generate.py --check         compare with aws.schema.json; 0 same, 1 different, 77 the package cannot be had here
   generate.py --package FILE  use this archive instead of fetching it (its integrity is verified all the same)
 
-The archive is fetched once with the npm client into the cache (CULVERT_CACHE, else culvert in XDG_CACHE_HOME or ~/.cache).
+The archive is fetched once with the npm client into the cache (CULVERT_CACHE, else culvert in XDG_CACHE_HOME or
+~/.cache).
 """
 
 import argparse
@@ -243,7 +244,8 @@ def compact(value, depth=0):
 
 def cache_folder():
     folder = pathlib.Path(os.environ.get("CULVERT_CACHE")
-                          or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "culvert")
+                          or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache",
+                                          "culvert"))
     (folder / "npm").mkdir(parents=True, exist_ok=True)
     return folder / "npm"
 
