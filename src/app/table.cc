@@ -12,9 +12,9 @@ namespace culvert {
 namespace {
 
 Error not_built_in(const TableSpec& spec) {
-  return Error::fatal(ErrorKind::kConfiguration,
-                      fmt::format("--table dynamodb:{}: this culvert was built without DynamoDB (use sqlite:FILE)",
-                                  spec.name));
+  return Error::fatal(
+      ErrorKind::kConfiguration,
+      fmt::format("--table dynamodb:{}: this culvert was built without DynamoDB (use sqlite:FILE)", spec.name));
 }
 
 }  // namespace

@@ -85,6 +85,6 @@ class KafkaCase(CulvertTest):
 
     def records_by_kcat(self):
         """The topic's values as another client reads them."""
-        done = subprocess.run(["kcat", "-b", self.cluster.admin_bootstrap, "-C", "-t", self.topic, "-e", "-q", "-f", "%s\n"],
-                              capture_output=True, check=True, timeout=120)
+        done = subprocess.run(["kcat", "-b", self.cluster.admin_bootstrap, "-C", "-t", self.topic, "-e", "-q",
+                               "-f", "%s\n"], capture_output=True, check=True, timeout=120)
         return done.stdout.splitlines()

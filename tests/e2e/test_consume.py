@@ -61,15 +61,16 @@ class Consume(KafkaCase):
                                           "-X", "session.timeout.ms=6000")
             self.wait_checkpointed(1, 60, "the first checkpoint", process)
             before = self.checkpointed()
-            self.wait_checkpointed(min(before + self.random.randrange(1, 20_000), 300_000), 60, "some progress", process)
+            target = min(before + self.random.randrange(1, 20_000), 300_000)
+            self.wait_checkpointed(target, 60, "some progress", process)
             process.kill()
         self.consume_to_end()
         self.verify()
 
     def test_two_members_one_killed_the_other_takes_over(self):
         self.make_topic()
-        producer = self.start_culvert("produce", *self.kafka, "--devices", 100, "--rate", 8000, "--duration", "20s", *HARD,
-                                      name="producer")
+        producer = self.start_culvert("produce", *self.kafka, "--devices", 100, "--rate", 8000, "--duration", "20s",
+                                      *HARD, name="producer")
         options = ("--flush-interval", "100ms", "-X", "session.timeout.ms=6000")
         first = self.start_consumer("first", *options)
         second = self.start_consumer("second", *options)

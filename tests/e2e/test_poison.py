@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every poison record of tests/golden/poison.txt through a real broker: once in the dead letters, with its reason, while all
-others stay exact."""
+"""Every poison record of tests/golden/poison.txt through a real broker: once in the dead letters, with its reason,
+while all others stay exact."""
 import base64
 import pathlib
 import re
@@ -45,7 +45,7 @@ def cases():
 
 class Poison(KafkaCase):
     def send(self, value):
-        """One record by another client: a whole file is one value; a line of key and delimiter only, with -Z, has none."""
+        """One record by another client: a file is one value; a line of key and delimiter only, with -Z, has none."""
         path = self.directory / "value"
         path.write_bytes(b"key:\n" if value is None else value)
         how = ["-Z", "-K:", "-l"] if value is None else ["-X", f"message.max.bytes={LARGEST}"]

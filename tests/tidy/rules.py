@@ -80,7 +80,7 @@ class File:
 class Tree:
     """What rules that look beyond one file need."""
 
-    cmake: dict  # folder -> text of its CMakeLists.txt
+    cmake: dict  # path -> text of each CMakeLists.txt and *.cmake
 
 
 RULES = {}
@@ -175,14 +175,23 @@ def no_float(file):
         yield line, f"{match.group(0)} where sums must be exact: use Micro and integers"
 
 
+def _named_by_loop(name, text):
+    """foreach(part a b) .. ${part}_test.cc names a_test.cc and b_test.cc."""
+    for before, after in re.findall(r"([\w-]*)\$\{\w+\}([\w-]*\.cc)\b", text):
+        match = re.fullmatch(re.escape(before) + r"(\w+)" + re.escape(after), name)
+        if match and re.search(rf"(?<![\w.]){match.group(1)}(?![\w.])", text):
+            return True
+    return False
+
+
 @rule("cmake")
 def cmake(file):
     """A source that CMake does not know is never compiled, so it rots."""
     if file.suffix != ".cc" or file.path.parts[0] not in ("src", "tests", "bench", "fuzz"):
         return
     word = re.compile(rf"(?<![\w.-]){re.escape(file.path.name)}(?![\w.-])")
-    folders = [str(folder) for folder in file.path.parents]
-    if (not any(word.search(file.tree.cmake.get(folder, "")) for folder in folders) and
+    texts = [file.tree.cmake.get(str(folder / "CMakeLists.txt"), "") for folder in file.path.parents]
+    if (not any(word.search(text) or _named_by_loop(file.path.name, text) for text in texts) and
             not any(str(file.path) in text for text in file.tree.cmake.values())):
         yield 1, f"no CMakeLists.txt at or above {file.path.parent} names {file.path.name}: add it or remove the file"
 

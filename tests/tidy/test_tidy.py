@@ -110,6 +110,10 @@ class RuleTest(unittest.TestCase):
     def test_every_source_is_known_to_cmake(self):
         self.fires("cmake", "src/model/a.cc", SPDX, 1, unknown=["src/model/a.cc"])
         self.fires("cmake", "tests/broker/a.cc", SPDX, 1, unknown=["tests/broker/a.cc"])
+        cmake = "# SPDX-License-Identifier: Apache-2.0\nforeach(x a b)\n  f(${x}_test.cc)\nendforeach()\n"
+        loop = {"tests/CMakeLists.txt": cmake, "tests/a_test.cc": SPDX, "tests/c_test.cc": SPDX}
+        found = Tree(loop, unknown=loop).findings()
+        self.assertEqual(found, [("tests/c_test.cc", 1, "cmake")])
         other = {"src/model/a.cc": SPDX, "src/model/aa.cc": SPDX}
         self.assertEqual(Tree(other, unknown=["src/model/a.cc"]).findings(), [("src/model/a.cc", 1, "cmake")])
 
@@ -191,7 +195,7 @@ class RuleTest(unittest.TestCase):
 
     def test_an_exception_does_not_disappear(self):
         self.fires("silent-catch", *self.source("void f() {\n  try {\n    g();\n  } catch (...) {\n  }\n}"), 5)
-        self.fires("silent-catch", *self.source("void f() {\n  try {\n    g();\n  } catch (...) {  // so what\n  }\n}"), 5)
+        self.fires("silent-catch", *self.source("void f() try {\n  g();\n} catch (...) {  // so what\n}"), 4)
         self.fires("silent-catch", *self.source("void f() try {\n  g();\n} catch (const E& e) {\n}"), 4)
         self.silent(*self.source("void f() try {\n  g();\n} catch (const Ended&) {  // how a task is told to end\n}"))
         self.silent(*self.source("void f() try {\n  g();\n} catch (...) {\n  count();\n  throw;\n}"))
@@ -231,11 +235,10 @@ class RuleTest(unittest.TestCase):
 
     def test_a_marker_without_reason_or_rule_or_use_is_a_finding(self):
         path = "src/model/a.cc"
-        for marker, extra in (("allow(no-float)", [(path, 2, "no-float")]), ("allow(no-float): x", [(path, 2, "no-float")]),
-                              ("allow(floats): a good long reason", [(path, 2, "no-float")])):
+        for marker in ("allow(no-float)", "allow(no-float): x", "allow(floats): a good long reason"):
             with self.subTest(marker=marker):
                 found = Tree({path: SPDX + f"double a;  // tidy: {marker}\n"}).findings()
-                self.assertEqual(found, sorted([(path, 2, "marker"), *extra]))
+                self.assertEqual(found, [(path, 2, "marker"), (path, 2, "no-float")])
         found = Tree({path: SPDX + "int a;  // tidy: allow(no-float): a good long reason\n"}).findings()
         self.assertEqual(found, [(path, 2, "marker")])
 

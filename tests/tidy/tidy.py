@@ -140,8 +140,8 @@ def check_tree(root, below=(), tools=True):
     """All findings of a tree as (path, line, rule, message), in order."""
     paths = list_files(root)
     texts = {path: read(root, path) for path in paths}
-    tree = rules.Tree(cmake={str(path.parent): text for path, text in texts.items()
-                             if path.name == "CMakeLists.txt" and text is not None})
+    tree = rules.Tree(cmake={str(path): text for path, text in texts.items()
+                             if (path.name == "CMakeLists.txt" or path.suffix == ".cmake") and text is not None})
     wanted = [path for path in paths if not below or any(path.is_relative_to(folder) for folder in below)]
     files = [rules.File(path, texts[path], tree) for path in wanted if texts[path] is not None]
     findings = [(file.path, *finding) for file in files for finding in check_file(file)]

@@ -64,7 +64,8 @@ class EmbeddedBroker {
   // Tells clients that the partition's leader is `broker` since `epoch`, in the next answer about it.
   [[nodiscard]] Result<void> announce_leader(const std::string& topic, PartitionId partition, int broker, int epoch);
   [[nodiscard]] Result<void> move_coordinator(const std::string& group, int broker);
-  // The kinds of requests that arrived since watch_requests(), in order; kinds that Request does not name are in it too.
+  // The kinds of requests that arrived since watch_requests(), in order; kinds that Request does not name are in it
+  // too.
   void watch_requests();
   [[nodiscard]] std::vector<Request> requests_seen() const;
 
