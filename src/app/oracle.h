@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the log amounts to, worked out in the plainest way: one record after the other, from docs/semantics.md alone.
 //
-// Flow    records of one partition in order -> [PartitionOracle] -> readings with their windows, dead letters, late ones.
+// Flow    records of one partition in order -> [PartitionOracle] -> readings with windows, dead letters, late ones.
 // Owner   Verifier holds one for each partition.
 // Time    event time; lateness by the maximum over the readings before, from where folding began.
 // Bounds  none worth a name; slow, and meant to be.
