@@ -48,6 +48,17 @@ void Accumulator::merge(const Accumulator& other) {
   max = std::max(max, other.max);
 }
 
+bool consistent(const Accumulator& a) {
+  if (a.count < 1 || a.count > kCountMost || a.min > a.max || a.min < Micro{-kMicroMost.value()} || a.max > kMicroMost) {
+    return false;
+  }
+  const Int128 sum_least = static_cast<Int128>(a.count) * a.min.value();
+  const Int128 sum_most = static_cast<Int128>(a.count) * a.max.value();
+  const Int128 square_most = static_cast<Int128>(kMicroMost.value()) * kMicroMost.value();
+  if (a.sum < sum_least || a.sum > sum_most || a.sum_squares < 0 || a.sum_squares / a.count > square_most) return false;
+  return wide(a.sum_squares) * a.count >= wide(a.sum) * wide(a.sum);
+}
+
 Summary summarize(const Accumulator& accumulator) {
   CULVERT_CHECK(accumulator.count > 0, "summary of an empty accumulator");
   const Int256 sum = wide(accumulator.sum);

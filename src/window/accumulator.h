@@ -55,6 +55,10 @@ struct Accumulator {
   return a.count + b.count <= kCountMost;
 }
 
+// False if no readings can have these numbers.  For what comes from outside, where somebody else may have written it:
+// summarize() takes consistent ones only, and merging two of those is consistent and fits.
+[[nodiscard]] bool consistent(const Accumulator& accumulator);
+
 // What a reader of the table sees; every value is a function of the accumulator alone.
 struct Summary {
   Micro mean;    // sum / count, half to even

@@ -77,5 +77,24 @@ RC_GTEST_PROP(AccumulatorProperty, DeviationAgreesWithLongDouble, (std::vector<s
   RC_ASSERT(std::abs(static_cast<long double>(s.stddev.value()) - std::sqrt(squares / n)) <= 0.51L);
 }
 
+TEST(Accumulator, NumbersNoReadingsCanHaveAreFoundOut) {
+  Accumulator good;
+  for (const std::int64_t v : {-3, 7, 7}) good.fold(Micro{v});
+  EXPECT_TRUE(consistent(good));
+  EXPECT_FALSE(consistent(Accumulator{}));
+  const auto with = [&](auto change) {
+    Accumulator a = good;
+    change(a);
+    return consistent(a);
+  };
+  EXPECT_FALSE(with([](Accumulator& a) { a.count = kCountMost + 1; }));
+  EXPECT_FALSE(with([](Accumulator& a) { a.min = Micro{8}; }));
+  EXPECT_FALSE(with([](Accumulator& a) { a.sum = 22; }));
+  EXPECT_FALSE(with([](Accumulator& a) { a.sum = -10; }));
+  EXPECT_FALSE(with([](Accumulator& a) { a.sum_squares = -1; }));
+  EXPECT_FALSE(with([](Accumulator& a) { a.sum_squares = 40; })) << "3 * 40 < 11 * 11";
+  EXPECT_FALSE(with([](Accumulator& a) { a.max = Micro{kMicroMost.value() + 1}; }));
+}
+
 }  // namespace
 }  // namespace culvert

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "adapters/dynamodb/dynamodb_table.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <boost/json.hpp>
+#include <chrono>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fakes/dynamodb_fake.h"
+
+namespace culvert::dynamodb {
+namespace {
+
+using fakes::CallFault;
+using fakes::DynamoDbFake;
+using fakes::FakeCall;
+using std::chrono::milliseconds;
+
+const StreamPartition kWhere{"sensors", 1, PartitionId{0}};
+
+ItemPut put_of(std::int64_t device, std::int64_t next, std::optional<Fences> expected = std::nullopt, int window = 0) {
+  ItemPut put;
+  put.key = {DeviceId{device}, EventTime{1'795'000'020'000 + window * 60'000}};
+  put.window_end = put.key.window_start + Millis{60'000};
+  for (std::int64_t i = 0; i < next; ++i) put.desired.aggregate.fold(Micro{i});
+  put.desired.fences.set(kWhere.name(), Fence{Offset{next}, {}});
+  put.expected = std::move(expected);
+  return put;
+}
+
+Checkpoint checkpoint_at(std::int64_t next) {
+  Checkpoint c;
+  c.next = Offset{next};
+  c.progress.counts = {next, next, 0, 0};
+  c.definition = definition_text(Definition{});
+  return c;
+}
+
+DeadLetter dead_letter(std::int64_t offset, std::string value = "not json") {
+  return {kWhere, Offset{offset}, RecordTime{5}, DeadLetterReason::kNotJson, "at 0", std::nullopt, std::move(value)};
+}
+
+class DynamoDbTableTest : public testing::Test {
+ protected:
+  DynamoDbTableTest() {
+    options_.table = "telemetry";
+    options_.environment = fake_.environment_reader();
+    options_.connections_most = 16;
+    options_.request_timeout = milliseconds{300};
+    options_.flush_deadline = milliseconds{20'000};
+    options_.backoff_least = milliseconds{1};
+    options_.backoff_most = milliseconds{20};
+    fake_.create_table("telemetry", "device_id", "N", "window_start", "S");
+    fake_.create_table("telemetry-checkpoints", "stream", "S", "partition", "N");
+    fake_.create_table("telemetry-dead-letters", "position", "S", "offset", "N");
+  }
+  DynamoDbTable& table() {
+    if (!table_) {
+      auto opened = DynamoDbTable::open(options_, clock_, resolver_);
+      EXPECT_TRUE(opened.ok()) << opened.error().message;
+      table_ = *std::move(opened);
+    }
+    return *table_;
+  }
+  std::unique_ptr<DynamoDbTable> another() {
+    auto opened = DynamoDbTable::open(options_, clock_, resolver_);
+    EXPECT_TRUE(opened.ok()) << opened.error().message;
+    return *std::move(opened);
+  }
+  static std::string statuses(const FlushResult& result) {
+    std::string text;
+    const auto letter = [](PutStatus status) { return "SCUN"[static_cast<int>(status)]; };
+    text += letter(result.dead_letters);
+    text += ' ';
+    for (const auto& item : result.items) text += letter(item.status);
+    text += ' ';
+    text += letter(result.checkpoint.status);
+    if (result.error) text += ": " + result.error->message;
+    return text;
+  }
+
+  DynamoDbFake fake_;
+  SystemClock clock_;
+  http::DnsResolver resolver_;
+  Options options_;
+  std::unique_ptr<DynamoDbTable> table_;
+};
+
+TEST_F(DynamoDbTableTest, FlushStoresDeadLettersItemsAndCheckpoint) {
+  FlushRequest request{
+      kWhere, {dead_letter(3)}, {put_of(1, 4), put_of(2, 5)}, CheckpointPut{checkpoint_at(5), std::nullopt}};
+  EXPECT_EQ(statuses(table().flush(request)), "S SS S");
+  EXPECT_EQ(fake_.items("telemetry").size(), 2U);
+  EXPECT_EQ(fake_.refused_signatures(), 0U);
+  const std::vector<ItemKey> keys{put_of(2, 0).key, put_of(9, 0).key, put_of(1, 0).key, put_of(2, 0).key};
+  const auto images = table().load(keys);
+  ASSERT_TRUE(images.ok()) << images.error().message;
+  EXPECT_EQ(images->at(0), request.items[1].desired);
+  EXPECT_FALSE(images->at(1));
+  EXPECT_EQ(images->at(2), request.items[0].desired);
+  EXPECT_EQ(images->at(3), request.items[1].desired);
+  EXPECT_EQ(*table().load_checkpoint(kWhere), checkpoint_at(5));
+  EXPECT_EQ(*table().load_checkpoint({"sensors", 1, PartitionId{1}}), std::nullopt);
+}
+
+TEST_F(DynamoDbTableTest, FailedConditionReturnsWhatIsStoredAndHoldsTheCheckpointBack) {
+  ASSERT_EQ(statuses(table().flush({kWhere, {}, {put_of(1, 4)}, {}})), "S S N");
+  const auto result =
+      table().flush({kWhere, {}, {put_of(1, 9), put_of(2, 9)}, CheckpointPut{checkpoint_at(9), std::nullopt}});
+  EXPECT_EQ(statuses(result), "S CS N");
+  EXPECT_EQ(result.items[0].current, put_of(1, 4).desired);
+  EXPECT_FALSE(result.error);
+  // With what came back the next put succeeds; a wrong expectation shows that the item is gone.
+  EXPECT_EQ(statuses(table().flush({kWhere, {}, {put_of(1, 9, result.items[0].current->fences)}, {}})), "S S N");
+  const auto absent = table().flush({kWhere, {}, {put_of(77, 9, put_of(1, 4).desired.fences)}, {}});
+  EXPECT_EQ(statuses(absent), "S C N");
+  EXPECT_FALSE(absent.items[0].current);
+}
+
+TEST_F(DynamoDbTableTest, CheckpointMovesOnlyFromWhatIsExpected) {
+  ASSERT_EQ(statuses(table().flush({kWhere, {}, {}, CheckpointPut{checkpoint_at(5), std::nullopt}})), "S  S");
+  auto result = table().flush({kWhere, {}, {}, CheckpointPut{checkpoint_at(3), std::nullopt}});
+  EXPECT_EQ(statuses(result), "S  C");
+  EXPECT_EQ(result.checkpoint.current, checkpoint_at(5));
+  result = table().flush({kWhere, {}, {}, CheckpointPut{checkpoint_at(7), checkpoint_at(4)}});
+  EXPECT_EQ(statuses(result), "S  C");
+  EXPECT_EQ(statuses(table().flush({kWhere, {}, {}, CheckpointPut{checkpoint_at(7), checkpoint_at(5)}})), "S  S");
+  EXPECT_EQ(**table().load_checkpoint(kWhere), checkpoint_at(7));
+}
+
+TEST_F(DynamoDbTableTest, DeadLettersAreKeptByPosition) {
+  ASSERT_EQ(statuses(table().flush({kWhere, {dead_letter(3, "first")}, {}, {}})), "S  N");
+  ASSERT_EQ(statuses(table().flush({kWhere, {dead_letter(3, "second"), dead_letter(1)}, {}, {}})), "S  N");
+  std::vector<std::string> seen;
+  ASSERT_TRUE(table()
+                  .scan_dead_letters([&](const DeadLetter& d) {
+                    seen.push_back(std::to_string(d.offset.value()) + " " + *d.value);
+                    return true;
+                  })
+                  .ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"1 not json", "3 first"}));
+}
+
+TEST_F(DynamoDbTableTest, LargeDeadLetterIsWholeWhenItIsSeen) {
+  const std::string value(1'200'000, 'x');
+  ASSERT_EQ(statuses(table().flush({kWhere, {dead_letter(3, value), dead_letter(4)}, {}, {}})), "S  N");
+  EXPECT_EQ(fake_.items("telemetry-dead-letters").size(), 7U);
+  std::vector<std::size_t> sizes;
+  ASSERT_TRUE(table()
+                  .scan_dead_letters([&](const DeadLetter& d) {
+                    sizes.push_back(d.value->size());
+                    return true;
+                  })
+                  .ok());
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{1'200'000, 8}));
+}
+
+// Every fault that leaves the outcome open, on every call at first: the flush ends stored, and once.
+class FaultTest : public DynamoDbTableTest, public testing::WithParamInterface<CallFault> {};
+
+TEST_P(FaultTest, PutIsRepeatedUntilItsOutcomeIsKnown) {
+  fake_.set_faults([](const FakeCall& call) { return call.number <= 40 ? GetParam() : CallFault::kNone; });
+  FlushRequest request{kWhere, {dead_letter(1)}, {}, CheckpointPut{checkpoint_at(9), std::nullopt}};
+  for (int device = 0; device < 10; ++device) request.items.push_back(put_of(device, 4));
+  for (int round = 0; round < 3; ++round) {
+    const auto result = table().flush(request);
+    ASSERT_FALSE(result.error) << result.error->message;
+    bool conflict = false;
+    for (std::size_t i = 0; i < result.items.size(); ++i) {
+      // A reply that was lost after the put was carried out shows as a conflict with our own image.
+      if (result.items[i].status == PutStatus::kConflict) {
+        EXPECT_EQ(result.items[i].current, request.items[i].desired);
+        request.items[i].expected = result.items[i].current->fences;
+        conflict = true;
+      } else {
+        EXPECT_EQ(result.items[i].status, PutStatus::kStored);
+      }
+    }
+    if (!conflict) break;
+  }
+  EXPECT_EQ(fake_.items("telemetry").size(), 10U);
+  for (int device = 0; device < 10; ++device) {
+    const ItemKey key = put_of(device, 0).key;
+    EXPECT_EQ(table().load(std::vector{key})->at(0), put_of(device, 4).desired);
+  }
+  const auto stored = table().load_checkpoint(kWhere);
+  ASSERT_TRUE(stored.ok() && *stored);
+  EXPECT_EQ((*stored)->next, Offset{9});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, FaultTest,
+                         testing::Values(CallFault::kThrottled, CallFault::kInternalError, CallFault::kUnavailable,
+                                         CallFault::kErrorAfterApply, CallFault::kRequestLost, CallFault::kReplyLost,
+                                         CallFault::kReplyCut, CallFault::kAppliedLate),
+                         [](const auto& param) { return "Fault" + std::to_string(static_cast<int>(param.param)); });
+
+TEST_F(DynamoDbTableTest, LostReplyBeyondTheDeadlineIsUnknownAndNothingLaterIsTried) {
+  options_.flush_deadline = milliseconds{150};
+  fake_.set_faults(
+      [](const FakeCall& call) { return call.table == "telemetry" ? CallFault::kReplyLost : CallFault::kNone; });
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, CheckpointPut{checkpoint_at(9), std::nullopt}});
+  // The first try was carried out; each further one finds its condition failed, but its reply is lost as well.
+  EXPECT_EQ(result.items[0].status, PutStatus::kUnknown);
+  EXPECT_EQ(result.checkpoint.status, PutStatus::kNotTried);
+  ASSERT_TRUE(result.error);
+  EXPECT_TRUE(result.error->retriable);
+  EXPECT_NE(result.error->message.find("table 'telemetry': PutItem: gave up after"), std::string::npos)
+      << result.error->message;
+  EXPECT_EQ(fake_.items("telemetry-checkpoints").size(), 0U);
+}
+
+TEST_F(DynamoDbTableTest, ThrottledBeyondTheDeadlineIsNotTried) {
+  options_.flush_deadline = milliseconds{150};
+  fake_.set_faults([](const FakeCall&) { return CallFault::kThrottled; });
+  const auto result = table().flush({kWhere, {dead_letter(1)}, {put_of(1, 4)}, {}});
+  EXPECT_EQ(result.dead_letters, PutStatus::kNotTried);
+  EXPECT_EQ(result.items[0].status, PutStatus::kNotTried);
+  ASSERT_TRUE(result.error);
+  EXPECT_TRUE(result.error->retriable);
+}
+
+TEST_F(DynamoDbTableTest, SilentServerIsLeftAfterTheTimeoutAndThePutRepeated) {
+  std::atomic<int> silent{3};
+  fake_.set_faults([&](const FakeCall&) { return silent-- > 0 ? CallFault::kSilent : CallFault::kNone; });
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
+  EXPECT_EQ(statuses(result), "S C N");
+  EXPECT_EQ(result.items[0].current, put_of(1, 4).desired);
+}
+
+TEST_F(DynamoDbTableTest, ClockIsCorrectedByTheServicesOwn) {
+  for (const int minutes : {-60, 60, 0}) {
+    fake_.set_clock_offset(std::chrono::minutes{minutes});
+    const auto before = fake_.refused_signatures();
+    EXPECT_EQ(statuses(table().flush({kWhere, {}, {put_of(100 + minutes, 4), put_of(500 + minutes, 4)}, {}})), "S SS N")
+        << minutes;
+    EXPECT_GT(fake_.refused_signatures(), before);
+    const auto after = fake_.refused_signatures();
+    EXPECT_EQ(statuses(table().flush({kWhere, {}, {put_of(200 + minutes, 4)}, {}})), "S S N") << minutes;
+    EXPECT_EQ(fake_.refused_signatures(), after) << "the correction is kept";
+  }
+}
+
+TEST_F(DynamoDbTableTest, WrongSecretIsFatalAndNotShown) {
+  auto variables = fake_.environment();
+  variables["AWS_SECRET_ACCESS_KEY"] = "MARKER-SECRET";
+  options_.environment = [variables](const char* name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
+  ASSERT_TRUE(result.error);
+  EXPECT_FALSE(result.error->retriable);
+  EXPECT_EQ(result.error->kind, ErrorKind::kPermission);
+  EXPECT_EQ(result.error->message.find("MARKER-SECRET"), std::string::npos);
+  EXPECT_NE(result.error->message.find("AKIDFAKE"), std::string::npos);
+}
+
+TEST_F(DynamoDbTableTest, ExpiredTokenIsFetchedAnew) {
+  std::atomic<int> served{0};
+  fakes::HttpFakeServer container([&](const fakes::FakeRequest&) {
+    return fakes::FakeReply{.body = R"({"AccessKeyId":"AKIDFAKE","SecretAccessKey":"fake/secret+key","Token":"token-)" +
+                                    std::to_string(++served) + R"(","Expiration":"2999-01-01T00:00:00Z"})"};
+  });
+  auto variables = fake_.environment();
+  variables.erase("AWS_ACCESS_KEY_ID");
+  variables.erase("AWS_SECRET_ACCESS_KEY");
+  variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = container.url();
+  options_.environment = [variables](const char* name) -> std::optional<std::string> {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional(found->second);
+  };
+  fake_.require_session_token("token-1");
+  EXPECT_EQ(statuses(table().flush({kWhere, {}, {put_of(1, 4), put_of(2, 4), put_of(3, 4)}, {}})), "S SSS N");
+  fake_.require_session_token("token-2");
+  EXPECT_EQ(statuses(table().flush({kWhere, {}, {put_of(4, 4), put_of(5, 4), put_of(6, 4)}, {}})), "S SSS N");
+  EXPECT_EQ(served, 2);
+  fake_.require_session_token("nobody's");
+  const auto result = table().flush({kWhere, {}, {put_of(7, 4)}, {}});
+  ASSERT_TRUE(result.error);
+  EXPECT_FALSE(result.error->retriable);
+}
+
+TEST_F(DynamoDbTableTest, ForeignItemStopsTheFlushAndIsNamed) {
+  fake_.put_raw("telemetry", R"({"device_id":{"N":"1"},"window_start":{"S":")" +
+                                 format_utc(put_of(1, 0).key.window_start) + R"("},"avg_temp":{"N":"1"}})");
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, CheckpointPut{checkpoint_at(4), std::nullopt}});
+  ASSERT_TRUE(result.error);
+  EXPECT_FALSE(result.error->retriable);
+  EXPECT_EQ(result.error->kind, ErrorKind::kData);
+  EXPECT_NE(result.error->message.find("device_id=1"), std::string::npos);
+  EXPECT_EQ(result.checkpoint.status, PutStatus::kNotTried);
+}
+
+TEST_F(DynamoDbTableTest, MissingTableNamesTheRemedy) {
+  options_.table = "elsewhere";
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
+  ASSERT_TRUE(result.error);
+  EXPECT_FALSE(result.error->retriable);
+  EXPECT_NE(result.error->message.find("table 'elsewhere': PutItem: not found in eu-central-1"), std::string::npos)
+      << result.error->message;
+  EXPECT_NE(result.error->message.find("--create-table"), std::string::npos);
+  EXPECT_NE(table().check_tables(KeyType::kNumber).error().message.find("table 'elsewhere': not found"),
+            std::string::npos);
+}
+
+TEST_F(DynamoDbTableTest, TablesAreCreatedOnceAndWaitedFor) {
+  options_.table = "made-here";
+  options_.format.retention = std::chrono::hours{24};
+  fake_.set_creating_calls(2);
+  auto created = table().create_tables(KeyType::kString);
+  ASSERT_TRUE(created.ok()) << created.error().message;
+  EXPECT_TRUE(table().create_tables(KeyType::kString).ok());
+  EXPECT_EQ(fake_.calls("CreateTable"), 3U);
+  EXPECT_EQ(fake_.time_to_live("made-here"), "expires_at");
+  EXPECT_TRUE(table().check_tables(KeyType::kString).ok());
+  const auto other = table().check_tables(KeyType::kNumber);
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().message.find("table 'made-here': device_id is of type S, which is --key-type string"),
+            std::string::npos)
+      << other.error().message;
+}
+
+TEST_F(DynamoDbTableTest, TableWithAnotherKeyIsDescribed) {
+  fake_.create_table("foreign", "id", "S", "at", "N");
+  options_.table = "foreign";
+  const auto checked = table().check_tables(KeyType::kNumber);
+  ASSERT_FALSE(checked.ok());
+  EXPECT_NE(
+      checked.error().message.find("its partition key is id (S) and its sort key is at (N), but must be device_id (N) "
+                                   "and window_start (S)"),
+      std::string::npos)
+      << checked.error().message;
+}
+
+TEST_F(DynamoDbTableTest, DefinitionIsClaimedByTheFirst) {
+  EXPECT_EQ(*table().definition(), std::nullopt);
+  Definition definition;
+  ASSERT_TRUE(table().claim_definition(definition).ok());
+  EXPECT_TRUE(another()->claim_definition(definition).ok());
+  EXPECT_EQ(*table().definition(), definition);
+  definition.allowed_lateness = Millis{1};
+  const auto refused = table().claim_definition(definition);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kData);
+  EXPECT_NE(refused.error().message.find("allowed_lateness"), std::string::npos);
+  EXPECT_TRUE(table().checkpoints()->empty()) << "the definition's row is no checkpoint";
+}
+
+TEST_F(DynamoDbTableTest, ScansAreInOrderOverAllPages) {
+  fake_.set_page_bytes(2'000);
+  FlushRequest request{kWhere, {}, {}, CheckpointPut{checkpoint_at(5), std::nullopt}};
+  for (const int window : {2, 0, 1}) {
+    for (int device = 0; device < 40; ++device)
+      request.items.push_back(put_of(device * 7 % 40, 4, std::nullopt, window));
+  }
+  for (int i = 0; i < 60; ++i) request.dead_letters.push_back(dead_letter(59 - i));
+  ASSERT_EQ(table().flush(request).checkpoint.status, PutStatus::kStored);
+  ASSERT_EQ(table()
+                .flush({{"another", 2, PartitionId{1}}, {}, {}, CheckpointPut{checkpoint_at(5), std::nullopt}})
+                .checkpoint.status,
+            PutStatus::kStored);
+
+  const auto scan = [&](const ItemFilter& filter) {
+    std::vector<ItemKey> keys;
+    const auto result = table().scan_items(filter, [&](const StoredItem& item) {
+      keys.push_back(item.key);
+      return true;
+    });
+    EXPECT_TRUE(result.ok()) << result.error().message;
+    EXPECT_TRUE(std::is_sorted(keys.begin(), keys.end()));
+    return keys.size();
+  };
+  EXPECT_EQ(scan({}), 120U);
+  const EventTime second = put_of(0, 0, std::nullopt, 1).key.window_start;
+  const EventTime third = put_of(0, 0, std::nullopt, 2).key.window_start;
+  EXPECT_EQ(scan({.device = std::nullopt, .from = second, .to = std::nullopt}), 80U);
+  EXPECT_EQ(scan({.device = std::nullopt, .from = second, .to = third}), 40U);
+  EXPECT_EQ(scan({.device = DeviceId{7}, .from = std::nullopt, .to = std::nullopt}), 3U);
+  EXPECT_EQ(scan({.device = DeviceId{7}, .from = second, .to = third}), 1U);
+  EXPECT_EQ(scan({.device = DeviceId{7}, .from = std::nullopt, .to = third}), 2U);
+  EXPECT_EQ(scan({.device = DeviceId{99}, .from = std::nullopt, .to = std::nullopt}), 0U);
+  int seen = 0;
+  ASSERT_TRUE(table().scan_items({}, [&](const StoredItem&) { return ++seen < 5; }).ok());
+  EXPECT_EQ(seen, 5);
+  std::int64_t offset = 0;
+  ASSERT_TRUE(
+      table().scan_dead_letters([&](const DeadLetter& letter) { return letter.offset == Offset{offset++}; }).ok());
+  EXPECT_EQ(offset, 60);
+  const auto checkpoints = table().checkpoints();
+  ASSERT_TRUE(checkpoints.ok());
+  ASSERT_EQ(checkpoints->size(), 2U);
+  EXPECT_EQ(checkpoints->at(0).where.topic, "another");
+}
+
+TEST_F(DynamoDbTableTest, SortedScanHasALimitThatIsNamed) {
+  options_.scan_items_most = 8;
+  options_.scan_segments = 1;
+  FlushRequest request{kWhere, {}, {}, {}};
+  for (int device = 0; device < 9; ++device) request.items.push_back(put_of(device, 4));
+  table().flush(request);
+  const auto result = table().scan_items({}, [](const StoredItem&) { return true; });
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().message.find("more than 8 items"), std::string::npos);
+}
+
+TEST_F(DynamoDbTableTest, LoadsManyKeysAndAsksAgainForWhatWasNotProcessed) {
+  fake_.set_batch_keys_most(30);
+  FlushRequest request{kWhere, {}, {}, {}};
+  std::vector<ItemKey> keys;
+  for (int device = 0; device < 350; ++device) {
+    if (device % 3 != 0) request.items.push_back(put_of(device, 1 + device % 5));
+    keys.push_back(put_of(device, 0).key);
+  }
+  ASSERT_FALSE(table().flush(request).error);
+  const auto images = table().load(keys);
+  ASSERT_TRUE(images.ok()) << images.error().message;
+  for (int device = 0; device < 350; ++device) {
+    const auto& image = images->at(static_cast<std::size_t>(device));
+    ASSERT_EQ(image.has_value(), device % 3 != 0) << device;
+    if (image) {
+      EXPECT_EQ(*image, put_of(device, 1 + device % 5).desired);
+    }
+  }
+  EXPECT_TRUE(table().load({})->empty());
+}
+
+TEST_F(DynamoDbTableTest, OptionsAreCheckedBeforeAnythingIsSent) {
+  const auto refused = [&](auto change) {
+    Options options = options_;
+    change(options);
+    const auto opened = DynamoDbTable::open(options, clock_, resolver_);
+    return opened.ok() ? std::string() : opened.error().message;
+  };
+  EXPECT_NE(refused([](Options& o) { o.table = "a"; }).find("3 to 255"), std::string::npos);
+  EXPECT_NE(refused([](Options& o) { o.table = "has space"; }).find("3 to 255"), std::string::npos);
+  EXPECT_NE(refused([](Options& o) { o.endpoint_url = "localhost:8000"; }).find("scheme"), std::string::npos);
+  EXPECT_NE(refused([](Options& o) {
+              o.environment = [](const char*) -> std::optional<std::string> { return std::nullopt; };
+            }).find("AWS_REGION"),
+            std::string::npos);
+}
+
+TEST_F(DynamoDbTableTest, UnreachableEndpointNamesItAndGivesUpAtTheDeadline) {
+  options_.endpoint_url = "http://127.0.0.1:1";
+  options_.flush_deadline = milliseconds{100};
+  const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
+  EXPECT_EQ(result.items[0].status, PutStatus::kNotTried);
+  ASSERT_TRUE(result.error);
+  EXPECT_TRUE(result.error->retriable);
+  EXPECT_NE(result.error->message.find("http://127.0.0.1:1"), std::string::npos) << result.error->message;
+}
+
+// Several writers add readings to the same items, by the protocol, through every fault at once.  Each reading must be
+// in exactly once: the count of an item is the number of merges that were ever decided, whoever's reply was lost.
+TEST_F(DynamoDbTableTest, WritersThroughFaultsLoseAndDoubleNothing) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  fake_.set_faults({.throttled = 0.1,
+                    .internal_error = 0.05,
+                    .unavailable = 0.05,
+                    .error_after_apply = 0.05,
+                    .request_lost = 0.05,
+                    .reply_lost = 0.1,
+                    .reply_cut = 0.05,
+                    .applied_late = 0.05},
+                   seed);
+  constexpr int kWriters = 4;
+  constexpr int kDevices = 8;
+  constexpr std::int64_t kReadings = 25;
+  const auto write = [&](int writer) {
+    const auto mine = another();
+    const StreamPartition where{"sensors", 1, PartitionId{writer}};
+    for (int device = 0; device < kDevices; ++device) {
+      std::optional<Image> known;
+      for (std::int64_t offset = 0; offset < kReadings;) {
+        Image desired = known.value_or(Image{});
+        const Fence& fence = desired.fences.at(where.name());
+        if (fence.covers(Offset{offset})) {
+          ++offset;
+          continue;
+        }
+        desired.aggregate.fold(Micro{offset});
+        desired.fences.set(where.name(), Fence{Offset{offset + 1}, {}});
+        ItemPut put = put_of(device, 0);
+        put.desired = desired;
+        if (known) put.expected = known->fences;
+        const auto result = mine->flush({where, {}, {put}, {}});
+        if (result.items[0].status == PutStatus::kStored) known = desired;
+        if (result.items[0].status == PutStatus::kConflict) known = result.items[0].current;
+      }
+    }
+  };
+  std::vector<std::jthread> writers;
+  for (int writer = 0; writer < kWriters; ++writer) writers.emplace_back([&, writer] { write(writer); });
+  writers.clear();
+  fake_.apply_late_now();
+  fake_.set_faults(fakes::FaultShares{}, 1);
+  int items = 0;
+  ASSERT_TRUE(table()
+                  .scan_items({},
+                              [&](const StoredItem& item) {
+                                ++items;
+                                EXPECT_EQ(item.image.aggregate.count, kWriters * kReadings);
+                                EXPECT_EQ(static_cast<std::int64_t>(item.image.aggregate.sum),
+                                          kWriters * kReadings * (kReadings - 1) / 2);
+                                return true;
+                              })
+                  .ok());
+  EXPECT_EQ(items, kDevices);
+}
+
+}  // namespace
+}  // namespace culvert::dynamodb
