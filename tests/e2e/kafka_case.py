@@ -55,7 +55,6 @@ class KafkaCase(CulvertTest):
         return self.start_culvert(*self.consumer_options(*options), name=name)
 
     def verify(self, expect=0):
-        if __import__("os").environ.get("NOVERIFY"): return None
         done = self.culvert("verify", *self.kafka, "--table", self.table, timeout=180, expect=expect)
         if expect == 0:
             self.assertRegex(done.stdout, r"different=0 missing=0 extra=0")
