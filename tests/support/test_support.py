@@ -96,6 +96,65 @@ class Processes(CulvertTest):
         self.assertTrue(workspace().root.is_dir())
 
 
+class Runner(CulvertTest):
+    """What a test of the program sees, with a shell script in the program's place."""
+
+    def run_suite(self, script, body):
+        """Runs a test file with one test of that body against a program of that script; returns what it printed."""
+        program = self.directory / "program"
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        build = self.directory / "build"
+        build.mkdir(exist_ok=True)
+        suite = self.directory / "suite.py"
+        suite.write_text("from culvert_test.runner import *\nclass Suite(CulvertTest):\n    def test_it(self):\n"
+                         f"        {body}\nmain()\n", encoding="utf-8")
+        done = subprocess.run([sys.executable, "-B", str(suite)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, timeout=30, check=False,
+                              env={**ENVIRONMENT, "CULVERT_BIN": str(program), "CULVERT_BUILD": str(build)})
+        return done.returncode, done.stdout
+
+    def test_output_input_and_exit_code_come_back(self):
+        body = ('done = self.culvert("a", 1, expect=3, stdin="x", env={"E": "e"}); '
+                'self.assertEqual((done.code, done.stdout, done.stderr), (3, "a 1 x e", "err"))')
+        code, output = self.run_suite('printf "%s %s %s %s" "$1" "$2" "$(cat)" "$E"; printf err >&2; exit 3', body)
+        self.assertEqual(code, 0, output)
+
+    def test_an_unexpected_exit_code_is_shown_with_both_streams(self):
+        code, output = self.run_suite("echo out; echo err >&2; exit 70", 'self.culvert("query", "--x y")')
+        self.assertEqual(code, 1)
+        self.assertRegex(output, r"exit code 70, expected 0: \S+/program query '--x y'")
+        self.assertRegex(output, r"--- stdout:\nout\n--- stderr:\nerr\n")
+
+    def test_a_program_that_hangs_is_ended_and_shown(self):
+        code, output = self.run_suite("echo begun; exec sleep 60", "self.culvert(timeout=0.5)")
+        self.assertEqual(code, 1)
+        self.assertRegex(output, r"still running after 0.5 s(?s:.*)begun")
+
+    def test_a_program_left_running_ends_with_its_test(self):
+        code, output = self.run_suite("echo $$; exec sleep 60",
+                                      'print("PID", self.start_culvert().wait_for(r"(\\d+)", 5).group(1))')
+        self.assertEqual(code, 0, output)
+        pid = int(output.split("PID ")[1].split()[0])
+        self.assertFalse(pathlib.Path(f"/proc/{pid}").exists())
+
+    def test_logs_are_kept_after_a_failure_only(self):
+        good, bad = 'self.start_culvert().wait(5)', 'self.start_culvert().wait(5); self.fail("no")'
+        self.assertEqual(self.run_suite("echo telling >&2", good)[0], 0)
+        self.assertFalse((self.directory / "build" / "test-logs").exists())
+        code, output = self.run_suite("echo telling >&2", bad)
+        self.assertEqual(code, 1)
+        kept = pathlib.Path(output.split("logs of the failed test: ")[1].split()[0])
+        logs = [path.read_text(encoding="utf-8") for path in kept.rglob("*.err")]
+        self.assertEqual(logs, ["telling\n"])
+
+    def test_a_missing_program_is_an_error_with_its_remedy(self):
+        environment = {**ENVIRONMENT, "CULVERT_BIN": "/nonexistent/culvert"}
+        done = subprocess.run([sys.executable, "-B", "-c", "from culvert_test.runner import *; culvert_program()"],
+                              stderr=subprocess.PIPE, text=True, timeout=30, env=environment, check=False)
+        self.assertIn("/nonexistent/culvert is missing (cmake --build", done.stderr)
+
+
 class SecureKafka(CulvertTest):
     @classmethod
     def setUpClass(cls):
@@ -203,6 +262,12 @@ class ManyClusters(CulvertTest):
         for cluster in clusters:
             cluster.stop()
         self.assertEqual([exists(pid) for pid in pids], [False, False])
+
+    def test_an_expired_certificate_is_refused(self):
+        kafka = self.own(KafkaCluster(expired=True))
+        with self.assertRaisesRegex(SupportError, "certificate"):
+            kafka.admin("end-offsets", "any", properties=kafka.client_properties("app"))
+        self.assertEqual(kafka.admin("wait-ready", 1)["brokers"], 1)
 
     def test_three_nodes_survive_the_loss_of_a_leader(self):
         kafka = self.own(KafkaCluster(nodes=3))

@@ -53,11 +53,12 @@ class KafkaCluster:
     config     further broker properties, which win over those set here
     advertise  node number -> (host, port) to announce on CLIENT instead of its own: for a proxy in between
     names      further names for the brokers' certificate ("DNS:..", "IP:..")
+    expired    the brokers' certificate ran out yesterday
     quick      False for measuring throughput: starts slower, runs with the optimising compiler
     """
 
     def __init__(self, nodes=1, secure=True, version="4.1.1", users=None, config=None, advertise=None, names=(),
-                 quick=True, heap_mb=384):
+                 expired=False, quick=True, heap_mb=384):
         if version not in PARTS:
             raise SupportError(f"Kafka {version}: not one of {', '.join(PARTS)}")
         self.secure = secure
@@ -68,6 +69,7 @@ class KafkaCluster:
         self._config = config or {}
         self._advertise = advertise or {}
         self._names = names
+        self._expired = expired
         self._quick = quick
         self._heap_mb = heap_mb
         self._part = None
@@ -315,7 +317,8 @@ class KafkaCluster:
         directory.mkdir()
         authority = Authority(directory, "test-ca")
         Authority(directory, "other-ca")
-        authority.issue("kafka-broker", "serverAuth,clientAuth", ["DNS:localhost", "IP:127.0.0.1", *self._names])
+        authority.issue("kafka-broker", "serverAuth,clientAuth", ["DNS:localhost", "IP:127.0.0.1", *self._names],
+                        self._expired)
         authority.issue("mtls-client", "clientAuth")
 
     def _write_properties(self, node):

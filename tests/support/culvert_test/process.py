@@ -6,8 +6,10 @@ a normal end, a failure, SIGINT or SIGTERM, and by the kernel (PR_SET_PDEATHSIG)
 """
 
 import atexit
+import contextlib
 import ctypes
 import os
+import pathlib
 import queue
 import re
 import signal
@@ -179,7 +181,16 @@ class Process:
         self._popen.send_signal(number)
 
     def pause(self):
+        """Returns when every thread has stopped: the signal reaches them one after the other."""
         self.signal(signal.SIGSTOP)
+        wait_until(self._stopped, 10, f"all threads of {self.name} have stopped", process=self)
+
+    def _stopped(self):
+        states = []
+        for stat in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+                states.append(stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0])
+        return all(state == "T" for state in states)
 
     def resume(self):
         self.signal(signal.SIGCONT)
