@@ -49,7 +49,8 @@ void Accumulator::merge(const Accumulator& other) {
 }
 
 bool consistent(const Accumulator& a) {
-  if (a.count < 1 || a.count > kCountMost || a.min > a.max || a.min < Micro{-kMicroMost.value()} || a.max > kMicroMost) {
+  if (a.count < 1 || a.count > kCountMost || a.min > a.max || a.min < Micro{-kMicroMost.value()} ||
+      a.max > kMicroMost) {
     return false;
   }
   const Int128 sum_least = static_cast<Int128>(a.count) * a.min.value();

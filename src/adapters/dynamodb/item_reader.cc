@@ -95,52 +95,53 @@ class Attributes {
   std::string bad_;
 };
 
-std::optional<std::int64_t> offset_value(const json::value& value) {
-  const auto* wrapper = value.if_object();
+bool read_offset(const json::value* attribute, Offset& offset) {
+  const auto* wrapper = attribute == nullptr ? nullptr : attribute->if_object();
   const auto* number = wrapper == nullptr ? nullptr : wrapper->if_contains("N");
   const auto* text = number == nullptr ? nullptr : number->if_string();
   const auto parsed = text == nullptr ? std::nullopt : parse_number(view(*text), 0);
-  if (!parsed || *parsed < 0 || *parsed > INT64_MAX) return std::nullopt;
-  return static_cast<std::int64_t>(*parsed);
+  if (!parsed || *parsed < 0 || *parsed > INT64_MAX) return false;
+  offset = Offset{static_cast<std::int64_t>(*parsed)};
+  return true;
 }
 
-std::optional<std::vector<OffsetRange>> read_holes(const json::value& list, Offset next) {
+bool read_holes(const json::value& list, Offset next, std::vector<OffsetRange>& holes) {
   const auto* entries = list.if_array();
-  if (entries == nullptr || entries->size() > kHolesMost) return std::nullopt;
-  std::vector<OffsetRange> holes;
+  if (entries == nullptr || entries->size() > kHolesMost) return false;
   Offset above{0};
   for (const json::value& entry : *entries) {
     const auto* wrapper = entry.if_object();
     const auto* inner = wrapper == nullptr ? nullptr : wrapper->if_contains("L");
     const auto* pair = inner == nullptr ? nullptr : inner->if_array();
-    if (pair == nullptr || pair->size() != 2) return std::nullopt;
-    const auto first = offset_value((*pair)[0]);
-    const auto end = offset_value((*pair)[1]);
-    if (!first || !end || Offset{*first} < above || *end <= *first || Offset{*end} > next) return std::nullopt;
-    holes.push_back({Offset{*first}, Offset{*end}});
-    above = Offset{*end};
+    OffsetRange hole;
+    if (pair == nullptr || pair->size() != 2 || !read_offset(&(*pair)[0], hole.first) ||
+        !read_offset(&(*pair)[1], hole.next) || hole.first < above || hole.empty() || hole.next > next) {
+      return false;
+    }
+    holes.push_back(hole);
+    above = hole.next;
   }
-  return holes;
+  return true;
 }
 
-std::optional<Fences> read_fences(const json::value* map) {
+bool read_fences(const json::value* map, Fences& fences) {
   const auto* entries = map == nullptr ? nullptr : map->if_object();
-  if (entries == nullptr || entries->empty()) return std::nullopt;
-  Fences fences;
+  if (entries == nullptr || entries->empty()) return false;
   for (const auto& entry : *entries) {
     const auto* wrapper = entry.value().if_object();
     const auto* inner = wrapper == nullptr ? nullptr : wrapper->if_contains("M");
     const auto* fence = inner == nullptr ? nullptr : inner->if_object();
-    if (fence == nullptr) return std::nullopt;
-    const auto* next_attribute = fence->if_contains("next");
-    const auto next = next_attribute == nullptr ? std::nullopt : offset_value(*next_attribute);
+    if (fence == nullptr) return false;
+    Offset next;
+    std::vector<OffsetRange> holes;
     const auto* holes_list = Attributes::typed_in(*fence, "holes", "L");
-    if (!next || holes_list == nullptr) return std::nullopt;
-    auto holes = read_holes(*holes_list, Offset{*next});
-    if (!holes) return std::nullopt;
-    fences.set({entry.key().data(), entry.key().size()}, Fence{Offset{*next}, *std::move(holes)});
+    if (!read_offset(fence->if_contains("next"), next) || holes_list == nullptr ||
+        !read_holes(*holes_list, next, holes)) {
+      return false;
+    }
+    fences.set({entry.key().data(), entry.key().size()}, Fence{next, std::move(holes)});
   }
-  return fences;
+  return true;
 }
 
 Micro required_micro(Attributes& attributes, const std::string& name) {
@@ -258,12 +259,7 @@ Result<StoredItem> read_item(const JsonItem& item, std::string_view table, std::
   a.max = required_micro(attributes, "max_" + stem);
   // Numbers that contradict each other would end the program later, in the middle of a summary.
   if (attributes.good() && !consistent(a)) attributes.fail("sumsq");
-  auto fences = read_fences(attributes.typed("fences", "M"));
-  if (fences) {
-    stored.image.fences = *std::move(fences);
-  } else {
-    attributes.fail("fences");
-  }
+  if (!read_fences(attributes.typed("fences", "M"), stored.image.fences)) attributes.fail("fences");
   if (!attributes.good()) return attributes.error();
   return stored;
 }
