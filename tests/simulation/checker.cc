@@ -44,7 +44,7 @@ std::string accumulator_text(const Accumulator& a) {
 }
 
 void Checker::violate(const std::string& what) {
-  if (!violation_) violation_ = what;
+  if (!violation_ && !overlooking_) violation_ = what;
 }
 
 void Checker::watch(fakes::MemoryTable& table) {
@@ -90,7 +90,6 @@ void Checker::on_item(const ItemKey& key, const Image* before, const Image& afte
   if (expected == oracle_.items().end()) {
     return violate(fmt::format("{}: an item that no reading belongs to", item_text(key)));
   }
-  check_names(key, after.fences);
   const Covered now = covered_by(expected->second, after);
   if (before != nullptr) {
     const Covered then = covered_by(expected->second, *before);
@@ -107,6 +106,19 @@ void Checker::on_item(const ItemKey& key, const Image* before, const Image& afte
   if (!(sum == after.aggregate)) {
     violate(fmt::format("{}: holds {}, but its fences '{}' cover records of {}", item_text(key),
                         accumulator_text(after.aggregate), fences_text(after.fences), accumulator_text(sum)));
+  }
+  check_names(key, after.fences);
+  if (final_emission()) check_closed(key, expected->second, now);
+}
+
+// Final emission: a partition's part of a window is written once the partition's log has closed the window.
+void Checker::check_closed(const ItemKey& key, const ExpectedItem& item, const Covered& covered) {
+  for (const auto& [partition, offset] : covered) {
+    const auto& newest = oracle_.prefix(partition, world_.partitions()[partition].visible).max_event_time;
+    if (!newest || item.window_end > *newest - world_.definition().out_of_orderness) {
+      violate(fmt::format("{}: offset {} of partition {} was written before the window was closed", item_text(key),
+                          offset.value(), partition));
+    }
   }
 }
 

@@ -27,12 +27,15 @@ namespace culvert::simulation {
 
 class Checker {
  public:
-  Checker(const World& world, const Oracle& oracle) : world_(world), oracle_(oracle) {}
+  Checker(const World& world, const Oracle& oracle, bool end_only)
+      : world_(world), oracle_(oracle), overlooking_(end_only) {}
 
   void watch(fakes::MemoryTable& table);
   void on_commit(PartitionId partition, Offset next);
   void on_stats(const PipelineStats& stats, std::int64_t delivered);
   void violate(const std::string& what);
+  // From now on; before that, violations are overlooked if only the end counts.
+  void expect_the_end() { overlooking_ = false; }
 
   // The table after everything has been delivered.
   void check_end(fakes::MemoryTable& table);
@@ -49,6 +52,7 @@ class Checker {
   void on_dead_letter(const DeadLetter& letter);
   [[nodiscard]] Covered covered_by(const ExpectedItem& item, const Image& image) const;
   void check_names(const ItemKey& key, const Fences& fences);
+  void check_closed(const ItemKey& key, const ExpectedItem& item, const Covered& covered);
   void check_dealt_with(std::size_t partition, std::size_t index);
   void check_progress(std::size_t partition, const Checkpoint& checkpoint);
   void check_end_items();
@@ -61,6 +65,7 @@ class Checker {
   std::map<ItemKey, Image> items_;
   std::map<std::size_t, Checkpoint> checkpoints_;
   std::map<std::pair<std::size_t, Offset>, DeadLetterReason> letters_;
+  bool overlooking_;
   std::optional<std::string> violation_;
 };
 

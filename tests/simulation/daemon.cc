@@ -27,6 +27,9 @@ void Daemon::start(std::optional<Offset> replay_from) {
   MemberOptions options;
   options.pipeline.definition = shared_.world.definition();
   options.pipeline.emission = inclination.emission;
+  if (inclination.mixed_emission && !shared_.healed && shared_.rng.chance(50)) {
+    options.pipeline.emission = Emission::kFinal;
+  }
   options.pipeline.images_most = inclination.images_most;
   options.topic = log(Claim{}).where.topic;
   options.memory_limit_bytes = inclination.memory_limit_bytes;
@@ -92,7 +95,7 @@ bool Daemon::step() {
   } else if (!ready.empty()) {
     moved = fetch();
   }
-  if (!paused_ && running() && rng.chance(10)) {
+  if (!paused_ && running() && !shared_.healed && rng.chance(5)) {
     for (const auto& [claim, state] : readers_) {
       if (rng.chance(50)) {
         say_position(claim);
@@ -115,7 +118,7 @@ void Daemon::check_stats() { shared_.checker.on_stats(member_->stats(), delivere
 bool Daemon::settled() const {
   return operations_.empty() && std::all_of(readers_.begin(), readers_.end(), [&](const auto& entry) {
            const auto& [claim, state] = entry;
-           return state.drained || (state.reading && !state.fetching && state.position >= log(claim).log_end());
+           return state.drained || (state.reading && !state.fetching && state.told_end >= log(claim).log_end());
          });
 }
 
@@ -195,6 +198,7 @@ void Daemon::read_from(const Claim& claim, Offset offset) {
   state.position = offset;
   state.reading = true;
   state.fetching = false;
+  state.told_end = Offset{-1};
   ++state.seeks;
 }
 
@@ -260,11 +264,12 @@ std::vector<Claim> Daemon::fetchable() const {
   std::vector<Claim> ready;
   for (const auto& [claim, state] : readers_) {
     const bool can = state.reading && !state.paused && !state.fetching && !state.drained;
-    if (can && state.position < log(claim).log_end()) ready.push_back(claim);
+    if (can && state.told_end < log(claim).log_end()) ready.push_back(claim);
   }
   return ready;
 }
 
+// Takes the next records, and word of the log's end if there are none behind them.
 bool Daemon::fetch() {
   std::vector<Claim> ready = fetchable();
   const Claim claim = shared_.rng.pick(ready);
@@ -275,21 +280,39 @@ bool Daemon::fetch() {
       std::min<std::size_t>(readable.size() - first, 1 + static_cast<std::size_t>(shared_.rng.below(12)));
   std::vector<Record> records(readable.begin() + static_cast<std::ptrdiff_t>(first),
                               readable.begin() + static_cast<std::ptrdiff_t>(first + count));
-  state.position = records.back().offset.next();
+  std::optional<Offset> end;
+  if (!records.empty()) state.position = records.back().offset.next();
+  if (first + count == readable.size()) state.told_end = *(end = log(claim).log_end());
   state.fetching = true;
-  operations_.push_back(
-      Operation{"fetch", claim, [] { return false; },
-                [this, claim, seeks = state.seeks, records = std::move(records)] { deliver(claim, seeks, records); }});
+  operations_.push_back(Operation{
+      "fetch", claim, [] { return false; },
+      [this, claim, end, seeks = state.seeks, records = std::move(records)] { deliver(claim, seeks, records, end); }});
   return true;
 }
 
-void Daemon::deliver(const Claim& claim, std::uint64_t seeks, std::vector<Record> records) {
+void Daemon::deliver(const Claim& claim, std::uint64_t seeks, const std::vector<Record>& records,
+                     std::optional<Offset> end) {
   Reader& state = readers_[claim];
   if (state.seeks != seeks) return;
   state.fetching = false;
-  delivered_ += static_cast<std::int64_t>(records.size());
-  trace("{} gets [{}, {}]", claim, records.front().offset.value(), records.back().offset.value());
-  member_->on_records(claim, records);
+  if (!records.empty()) {
+    delivered_ += static_cast<std::int64_t>(records.size());
+    trace("{} gets [{}, {}]", claim, records.front().offset.value(), records.back().offset.value());
+    member_->on_records(claim, records);
+  }
+  if (!end || state.seeks != seeks) return;
+  trace("{} is told of its end {}", claim, end->value());
+  state.position = std::max(state.position, *end);
+  member_->on_position(claim, *end);
+}
+
+void Daemon::check_positions() {
+  for (const PartitionView& view : member_->view()) {
+    const Offset end = log(view.claim).log_end();
+    if (view.reading && view.read_next >= end) continue;
+    shared_.checker.violate(fmt::format("daemon {}: {} is at {}, though the log was delivered up to {}", number_,
+                                        view.claim, view.read_next.value(), end.value()));
+  }
 }
 
 void Daemon::say_position(const Claim& claim) {

@@ -76,6 +76,8 @@ class Daemon final : public MemberEffects {
   void flush_all();
   // Everything that can be read has been read and given in, and no operation is under way.
   [[nodiscard]] bool settled() const;
+  // When settled, the member must be where the log ends.
+  void check_positions();
   [[nodiscard]] std::string status() const;
 
   void load(const Claim& claim) override;
@@ -94,6 +96,7 @@ class Daemon final : public MemberEffects {
   struct Reader {
     Offset position{0};
     std::uint64_t seeks = 0;  // records fetched before the last one are stale
+    Offset told_end{-1};      // the log end that the member was told of
     bool reading = false;
     bool paused = false;
     bool fetching = false;
@@ -117,7 +120,7 @@ class Daemon final : public MemberEffects {
   void submit(Operation operation);
   bool step_operation();
   bool fetch();
-  void deliver(const Claim& claim, std::uint64_t seeks, std::vector<Record> records);
+  void deliver(const Claim& claim, std::uint64_t seeks, const std::vector<Record>& records, std::optional<Offset> end);
   void say_position(const Claim& claim);
   void check_stats();
   [[nodiscard]] const VirtualPartition& log(const Claim& claim) const;

@@ -11,12 +11,8 @@ Fiber::Fiber() : thread_([this] { loop(); }) {}
 
 Fiber::~Fiber() {
   if (busy()) kill();
-  {
-    std::unique_lock lock(mutex_);
-    ending_ = true;
-    turn_ = Turn::kTask;
-  }
-  changed_.notify_all();
+  ending_ = true;
+  to_task_.release();
   thread_.join();
 }
 
@@ -28,8 +24,8 @@ void Fiber::begin(std::function<void()> task) {
 
 void Fiber::resume() {
   CULVERT_CHECK(busy(), "nothing to resume");
-  std::unique_lock lock(mutex_);
-  hand_over(lock, Turn::kTask);
+  to_task_.release();
+  to_caller_.acquire();
 }
 
 void Fiber::kill() {
@@ -39,37 +35,23 @@ void Fiber::kill() {
 }
 
 void Fiber::yield() {
-  {
-    std::unique_lock lock(mutex_);
-    hand_over(lock, Turn::kCaller);
-  }
+  to_caller_.release();
+  to_task_.acquire();
   if (killed_) throw Killed{};
 }
 
-// Passes the baton and waits until it comes back.
-void Fiber::hand_over(std::unique_lock<std::mutex>& lock, Turn to) {
-  const Turn mine = turn_;
-  turn_ = to;
-  changed_.notify_all();
-  changed_.wait(lock, [&] { return turn_ == mine; });
-}
-
 void Fiber::loop() {
-  std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return turn_ == Turn::kTask; });
+    to_task_.acquire();
     if (ending_) return;
-    lock.unlock();
     if (!killed_) {
       try {
         task_();
       } catch (const Killed&) {  // its state is gone with the stack, as it should be
       }
     }
-    lock.lock();
     task_ = nullptr;
-    turn_ = Turn::kCaller;
-    changed_.notify_all();
+    to_caller_.release();
   }
 }
 

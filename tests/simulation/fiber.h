@@ -8,9 +8,8 @@
 // See     fold_function_batch() blocks in its table calls, as a function does.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
-#include <mutex>
+#include <semaphore>
 #include <thread>
 
 namespace culvert::simulation {
@@ -36,13 +35,11 @@ class Fiber {
   void yield();
 
  private:
-  enum class Turn { kCaller, kTask };
   void loop();
-  void hand_over(std::unique_lock<std::mutex>& lock, Turn to);
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Turn turn_ = Turn::kCaller;
+  // The baton: whoever released the one waits for the other, so only one of the two threads ever runs.
+  std::binary_semaphore to_task_{0};
+  std::binary_semaphore to_caller_{0};
   bool ending_ = false;
   bool killed_ = false;
   std::function<void()> task_;

@@ -13,12 +13,15 @@ namespace culvert::simulation {
 // The shared table as one function sees it: before each read and write, others may come in between.
 class FunctionWorker::SlicedTable final : public AggregateTable {
  public:
-  SlicedTable(fakes::MemoryTable& table, Fiber& fiber) : table_(table), fiber_(fiber) {}
+  SlicedTable(Shared& shared, Fiber& fiber) : shared_(shared), table_(shared.table), fiber_(fiber) {}
+
+  // How often another one's turn comes in between.
+  void set_yield_percent(int percent) { yield_percent_ = percent; }
 
   FlushResult flush(const FlushRequest& request) override {
     fakes::MemoryTable::Slices slices{table_, request};
     do {
-      fiber_.yield();
+      let_others();
     } while (slices.step());
     return std::move(slices.result());
   }
@@ -26,7 +29,7 @@ class FunctionWorker::SlicedTable final : public AggregateTable {
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override {
     std::vector<std::optional<Image>> images;
     for (const ItemKey& key : keys) {
-      fiber_.yield();
+      let_others();
       auto image = table_.load({&key, 1});
       if (!image) return image.error();
       images.push_back(std::move(image->front()));
@@ -35,20 +38,26 @@ class FunctionWorker::SlicedTable final : public AggregateTable {
   }
 
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override {
-    fiber_.yield();
+    let_others();
     return table_.load_checkpoint(where);
   }
 
  private:
+  void let_others() {
+    if (shared_.rng.chance(yield_percent_)) fiber_.yield();
+  }
+
+  Shared& shared_;
   fakes::MemoryTable& table_;
   Fiber& fiber_;
+  int yield_percent_ = 100;
 };
 
 FunctionWorker::FunctionWorker(Shared& shared, int number)
     : shared_(shared),
       number_(number),
       decoder_(shared.world.definition()),
-      table_(std::make_unique<SlicedTable>(shared.table, fiber_)) {}
+      table_(std::make_unique<SlicedTable>(shared, fiber_)) {}
 
 FunctionWorker::~FunctionWorker() = default;
 
@@ -56,6 +65,7 @@ void FunctionWorker::begin(const Batch& batch, bool awaited) {
   batch_ = batch;
   awaited_ = awaited;
   outcome_.reset();
+  table_->set_yield_percent(shared_.healed ? 0 : static_cast<int>(shared_.rng.one_of({20, 50, 100})));
   if (shared_.trace) {
     const VirtualPartition& log = shared_.world.partitions()[batch.partition];
     shared_.trace(fmt::format("function {}: begins [{}, {}] of {}{}", number_, log.records[batch.first].offset.value(),

@@ -6,9 +6,13 @@
 namespace culvert::simulation {
 
 Group::Group(Shared& shared) : shared_(shared), owners_(shared.world.partitions().size()) {
-  for (int i = 0; i < shared.world.inclination().daemons; ++i) {
-    daemons_.push_back(std::make_unique<Daemon>(shared, i, [this, i](const Claim& claim) { on_drained(i, claim); }));
-  }
+  for (int i = 0; i < shared.world.inclination().daemons; ++i) add_daemon();
+}
+
+void Group::add_daemon() {
+  const int number = static_cast<int>(daemons_.size());
+  daemons_.push_back(
+      std::make_unique<Daemon>(shared_, number, [this, number](const Claim& claim) { on_drained(number, claim); }));
 }
 
 void Group::on_drained(int daemon, const Claim& claim) {

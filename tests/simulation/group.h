@@ -21,6 +21,7 @@ class Group {
   explicit Group(Shared& shared);
 
   [[nodiscard]] std::vector<std::unique_ptr<Daemon>>& daemons() { return daemons_; }
+  void add_daemon();
   // Gives partitions that nobody owns to daemons that are up.
   void assign_unowned();
   // Takes partitions from a daemon: asks for them back, or declares them lost, or takes them without a word.

@@ -25,13 +25,13 @@ MemoryTable::Shape shape_of(const World& world) {
 
 class Simulation {
  public:
-  Simulation(std::uint64_t seed, const std::function<void(const std::string&)>& trace)
+  Simulation(std::uint64_t seed, const RunOptions& options)
       : rng_(seed),
         world_(rng_),
         oracle_(world_),
-        checker_(world_, oracle_),
+        checker_(world_, oracle_, options.end_only),
         table_(shape_of(world_)),
-        shared_{rng_, world_, table_, checker_, trace},
+        shared_{rng_, world_, table_, checker_, options.trace},
         group_(shared_),
         functions_(shared_) {
     if (CULVERT_MUTANT(kCheckpointFirst)) table_.write_checkpoint_first();
@@ -44,6 +44,7 @@ class Simulation {
     const std::size_t steps = world_.records_total() * 14 + 300;
     for (std::size_t i = 0; i < steps && !checker_.violation(); ++i) step();
     if (!checker_.violation()) heal();
+    checker_.expect_the_end();
     if (!checker_.violation()) checker_.check_end(table_);
     if (!checker_.violation()) replay();
     return checker_.violation();
@@ -58,6 +59,7 @@ class Simulation {
   void heal();
   void settle_daemons();
   void replay();
+  [[nodiscard]] std::string content();
   [[nodiscard]] bool daemons_settled();
 
   Rng rng_;
@@ -135,7 +137,12 @@ void Simulation::heal() {
   shared_.healed = true;
   table_.fail_reads(0);
   world_.produce_all();
-  for (const auto& daemon : group_.daemons()) daemon->wake_process();
+  for (const auto& daemon : group_.daemons()) {
+    daemon->wake_process();
+    if (!world_.inclination().mixed_emission || !daemon->running()) continue;
+    daemon->crash();
+    group_.on_crash(*daemon);
+  }
   if (rng_.chance(50)) table_.release_delayed();
   if (world_.inclination().function_workers > 0) functions_.heal();
   settle_daemons();
@@ -163,7 +170,10 @@ void Simulation::settle_daemons() {
       for (const auto& daemon : group_.daemons()) daemon->flush_all();
       bool complete = daemons_settled();
       for (std::size_t p = 0; p < world_.partitions().size(); ++p) complete = complete && checker_.complete(p);
-      if (complete) return;
+      if (complete) {
+        for (const auto& daemon : group_.daemons()) daemon->check_positions();
+        return;
+      }
     }
   }
   std::string status = "the daemons do not come to rest:";
@@ -172,12 +182,41 @@ void Simulation::settle_daemons() {
 }
 
 // Everything is read once more from the start: not a byte may change.
-void Simulation::replay() {}
+void Simulation::replay() {
+  if (shared_.trace) shared_.trace("everything is replayed");
+  const std::string before = content();
+  if (group_.daemons().empty()) group_.add_daemon();
+  for (const auto& daemon : group_.daemons()) {
+    daemon->crash();
+    group_.on_crash(*daemon);
+    daemon->start(Offset{0});
+  }
+  settle_daemons();
+  if (!checker_.violation()) checker_.check_end(table_);
+  if (content() != before) checker_.violate("a replay changed the table");
+}
+
+// Every byte of items and dead letters.
+std::string Simulation::content() {
+  std::string text;
+  const auto items = table_.scan_items({}, [&](const StoredItem& item) {
+    text += fmt::format("{} to {}: {} {}\n", item_text(item.key), item.window_end.value(),
+                        accumulator_text(item.image.aggregate), fences_text(item.image.fences));
+    return true;
+  });
+  const auto letters = table_.scan_dead_letters([&](const DeadLetter& letter) {
+    text += fmt::format("{}:{} {} {}\n", letter.where.name(), letter.offset.value(), reason_name(letter.reason),
+                        letter.detail);
+    return true;
+  });
+  if (!items || !letters) checker_.violate("the table cannot be read");
+  return text;
+}
 
 }  // namespace
 
-std::optional<std::string> run_seed(std::uint64_t seed, const std::function<void(const std::string&)>& trace) {
-  return Simulation(seed, trace).run();
+std::optional<std::string> run_seed(std::uint64_t seed, const RunOptions& options) {
+  return Simulation(seed, options).run();
 }
 
 }  // namespace culvert::simulation

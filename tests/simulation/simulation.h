@@ -15,8 +15,12 @@
 
 namespace culvert::simulation {
 
-// The first violation of the run with this seed, or nullopt.  `trace` is told each step, if it is given.
-[[nodiscard]] std::optional<std::string> run_seed(std::uint64_t seed,
-                                                  const std::function<void(const std::string&)>& trace = {});
+struct RunOptions {
+  std::function<void(const std::string&)> trace{};  // told each step
+  bool end_only = false;                            // overlook everything but the table in the end
+};
+
+// The first violation of the run with this seed, or nullopt.
+[[nodiscard]] std::optional<std::string> run_seed(std::uint64_t seed, const RunOptions& options = {});
 
 }  // namespace culvert::simulation

@@ -25,7 +25,7 @@ TEST(Simulation, EverySeedEndsWithTheOraclesTable) {
   const auto started = std::chrono::steady_clock::now();
   int failures = 0;
   for (std::uint64_t seed = first; seed < first + count && failures < 5; ++seed) {
-    const auto violation = traced ? run_seed(seed, trace) : run_seed(seed);
+    const auto violation = traced ? run_seed(seed, RunOptions{.trace = trace}) : run_seed(seed);
     if (!violation) continue;
     ++failures;
     ADD_FAILURE() << "seed " << seed << ": " << *violation << "\nrepeat with: CULVERT_SIMULATION_SEED=" << seed

@@ -24,6 +24,11 @@ std::size_t VirtualPartition::index_of(Offset offset) const {
   return static_cast<std::size_t>(at - all.begin());
 }
 
+Offset VirtualPartition::log_end() const {
+  if (visible == 0) return log_start;
+  return records[visible - 1].offset.next() + (visible == records.size() ? end_gap : 0);
+}
+
 World::World(Rng& rng) {
   incline(rng);
   define(rng);
@@ -39,6 +44,7 @@ void World::incline(Rng& rng) {
   if (workers >= 4) i.function_workers = static_cast<int>(rng.between(1, 4));
   if (i.function_workers == 0 && rng.chance(40)) i.emission = Emission::kFinal;
   if (workers == 9) i.daemons = 1;
+  i.mixed_emission = i.daemons > 0 && i.emission == Emission::kEarly && rng.chance(25);
   i.disordered_delivery = !i.late_readings && rng.chance(60);
   i.transactions = rng.chance(30);
   i.fault_percent = rng.chance(25) ? 0 : static_cast<int>(rng.between(1, 30));
@@ -47,7 +53,7 @@ void World::incline(Rng& rng) {
   i.rebalance_permille = rng.chance(20) ? 0 : static_cast<int>(rng.between(1, 30));
   i.answer_at_once_percent = rng.chance(50) ? 0 : static_cast<int>(rng.between(1, 100));
   // With final emission open windows must fit, whatever it takes.
-  if (rng.chance(20) && i.emission == Emission::kEarly) {
+  if (rng.chance(20) && i.emission == Emission::kEarly && !i.mixed_emission) {
     i.memory_limit_bytes = static_cast<std::size_t>(rng.between(500, 6000));
   }
   if (rng.chance(20)) i.images_most = static_cast<std::size_t>(rng.between(0, 8));
@@ -81,6 +87,7 @@ void World::lay_out(Rng& rng) {
     VirtualPartition partition;
     partition.where = StreamPartition{std::string(kTopic), 1, PartitionId{static_cast<std::int32_t>(p)}};
     partition.log_start = Offset{rng.chance(30) ? rng.between(1, 50) : 0};
+    partition.end_gap = rng.chance(20) ? rng.between(1, 3) : 0;
     partition.appears_at = p < first_count ? 0 : grows_at;
     next_offset_.push_back(partition.log_start.value());
     partitions_.push_back(std::move(partition));

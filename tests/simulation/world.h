@@ -38,9 +38,10 @@ struct VirtualPartition {
   std::vector<Truth> truths;    // parallel to records
   std::size_t visible = 0;      // records that were produced so far
   std::size_t appears_at = 0;   // in the order of producing: when the partition was added to the topic
+  std::int64_t end_gap = 0;     // offsets behind the last record that hold nothing: transaction markers
 
   [[nodiscard]] std::span<const Record> readable() const { return {records.data(), visible}; }
-  [[nodiscard]] Offset log_end() const { return visible == 0 ? log_start : records[visible - 1].offset.next(); }
+  [[nodiscard]] Offset log_end() const;
   // Index of the first visible record at or above `offset`.
   [[nodiscard]] std::size_t index_of(Offset offset) const;
 };
@@ -50,6 +51,7 @@ struct Inclination {
   bool late_readings = false;  // then functions are delivered to in order only
   bool scattered_devices = false;
   Emission emission = Emission::kEarly;
+  bool mixed_emission = false;  // each start of a daemon draws its own; in the end all are early
   int daemons = 0;
   int function_workers = 0;
   bool disordered_delivery = false;  // of function batches: reversed halves, discarded and redriven
