@@ -164,6 +164,7 @@ void Simulation::settle_daemons() {
     for (const auto& daemon : group_.daemons()) {
       if (!daemon->running()) daemon->start();
       daemon->step();
+      if (!daemon->running()) group_.on_crash(*daemon);
     }
     if (i % 8 == 0) group_.assign_unowned();
     if (i % 16 == 0) {
