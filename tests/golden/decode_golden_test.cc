@@ -19,29 +19,14 @@ std::string outcome(DeadLetterReason reason, const Reading& reading) {
                      format_micro(reading.value));
 }
 
-// The default definition with `pairs` in place of its own.
-Definition definition_with(const std::string& pairs, const std::string& where) {
-  std::string text = definition_text(Definition{});
-  for (std::size_t at = 0; at < pairs.size();) {
-    const std::size_t end = std::min(pairs.find(' ', at), pairs.size());
-    const std::string pair = pairs.substr(at, end - at);
-    const std::string name = pair.substr(0, pair.find('=') + 1);
-    const std::size_t found = (" " + text).find(" " + name);
-    EXPECT_NE(found, std::string::npos) << where << ": unknown option " << name;
-    if (found == std::string::npos) break;
-    text.replace(found, std::min(text.find(' ', found), text.size()) - found, pair);
-    at = end + 1;
-  }
-  const auto definition = parse_definition(text);
-  EXPECT_TRUE(definition.ok()) << where << ": " << text;
-  return definition.ok() ? *definition : Definition{};
-}
-
 class CaseRun {
  public:
   explicit CaseRun(const golden::Case& each) : case_(each) {
     for (const golden::Line& line : case_.lines) {
-      if (line.keyword == "definition") definition_ = definition_with(line.text, case_.where(line));
+      if (line.keyword != "definition") continue;
+      const auto definition = golden::definition_with(line.text);
+      EXPECT_TRUE(definition.ok()) << case_.where(line) << ": " << definition.error().message;
+      if (definition) definition_ = *definition;
     }
     decoder_.emplace(definition_);
     general_.emplace(definition_, ShapedPath::kOff);

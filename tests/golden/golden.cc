@@ -121,4 +121,20 @@ Result<std::vector<Case>> read_golden_folder(const std::filesystem::path& folder
   return all;
 }
 
+Result<Definition> definition_with(std::string_view pairs) {
+  std::string text = definition_text(Definition{});
+  for (std::size_t at = 0; at < pairs.size();) {
+    const std::size_t end = std::min(pairs.find(' ', at), pairs.size());
+    const std::string pair(pairs.substr(at, end - at));
+    const std::string name = pair.substr(0, pair.find('=') + 1);
+    const std::size_t found = (" " + text).find(" " + name);
+    if (found == std::string::npos) {
+      return Error::fatal(ErrorKind::kData, fmt::format("'{}': a definition has no such name", pair));
+    }
+    text.replace(found, std::min(text.find(' ', found), text.size()) - found, pair);
+    at = end + 1;
+  }
+  return parse_definition(text);
+}
+
 }  // namespace culvert::golden

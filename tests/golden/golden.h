@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "model/definition.h"
 #include "model/result.h"
 
 namespace culvert::golden {
@@ -44,5 +45,8 @@ struct Case {
 // What `text` stands for: `\xHH` is a byte, `\*N(text)` is N times the text up to the next closing parenthesis (write
 // that one as \x29), in which \xHH holds too.  Any other backslash is itself, so that JSON is written as it is.
 [[nodiscard]] Result<std::string> unescape(std::string_view text);
+
+// The default definition with `pairs` of the definition text in place of its own.
+[[nodiscard]] Result<Definition> definition_with(std::string_view pairs);
 
 }  // namespace culvert::golden
