@@ -84,9 +84,9 @@ install_packages() {
     -o Acquire::Retries=3)
   # Package lists may be absent (container images) or name versions that have since gone: then refresh once.
   if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 ||
-    ! as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2; then
-    as_root "${apt[@]}" update >&2
-    as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2
+    ! logged as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; then
+    logged as_root "${apt[@]}" update
+    logged as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
   fi
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" = 0 ] || fail "still not installed: ${missing[*]} (see the messages of apt-get above)" 69

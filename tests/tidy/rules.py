@@ -47,7 +47,8 @@ class File:
 
     @property
     def is_test(self):
-        return self.path.stem.endswith("_test") or self.path.parts[0] != "src"
+        """Not part of the product: benchmarks too."""
+        return self.path.stem.endswith(("_test", "_bench")) or self.path.parts[0] != "src"
 
     @property
     def layer(self):

@@ -76,6 +76,7 @@ class RuleTest(unittest.TestCase):
     def test_only_tests_include_fakes(self):
         self.fires("layer", "src/pipeline/a.cc", SPDX + '#include "fakes/memory_table.h"\n', 2)
         self.silent("src/pipeline/a_test.cc", SPDX + '#include "fakes/memory_table.h"\n')
+        self.silent("src/pipeline/a_bench.cc", SPDX + '#include "fakes/memory_table.h"\n')
 
     def test_the_core_does_no_io_and_knows_no_clock_thread_or_environment(self):
         for body in ("#include <thread>", "#include <fstream>", "#include <librdkafka/rdkafka.h>",
