@@ -12,13 +12,26 @@
 namespace culvert {
 namespace {
 
-// The text is copied to memory of exactly its size, so that a sanitizer sees a read beyond it.
+// Reads `text` with more of a record behind it, in which there is room for whole words.
+std::string read_in_record(TimestampReader& reader, const std::string& text) {
+  const std::string record = text + "\", \"temperature\": 21.5}";
+  EventTime time;
+  const char* const end = reader.scan(record.data(), record.data() + record.size(), time);
+  return end == record.data() + text.size() ? format_utc(time) : "refused";
+}
+
+// The text is copied to memory of exactly its size, so that a sanitizer sees a read beyond it.  What stands behind the
+// text and what was read before must not matter.
 std::string read(std::string_view text) {
   const auto bytes = std::make_unique<char[]>(text.size());
   std::copy(text.begin(), text.end(), bytes.get());
   TimestampReader reader;
   EventTime time;
-  return reader.read({bytes.get(), text.size()}, time) ? format_utc(time) : "refused";
+  const std::string outcome = reader.read({bytes.get(), text.size()}, time) ? format_utc(time) : "refused";
+  TimestampReader other;
+  EXPECT_EQ(read_in_record(other, std::string(text)), outcome) << text;
+  EXPECT_EQ(read_in_record(other, std::string(text)), outcome) << text << " (again)";
+  return outcome;
 }
 
 std::string epoch(std::string_view text, TimestampUnit unit = TimestampUnit::kSeconds) {
@@ -53,6 +66,8 @@ TEST(TimestampText, LeapSecondIsTheNextSecond) {
   EXPECT_EQ(read("2016-12-31T23:59:60.25Z"), "2017-01-01T00:00:00.250Z");
   EXPECT_EQ(read("2017-01-01T08:59:60+09:00"), "2017-01-01T00:00:00.000Z");
   EXPECT_EQ(read("2016-12-31T23:59:61Z"), "refused");
+  EXPECT_EQ(read("2016-12-31T23:59:60.123456"), "2017-01-01T00:00:00.123Z");
+  EXPECT_EQ(read("2016-12-31T23:59:61.123456"), "refused");
 }
 
 TEST(TimestampText, KnowsTheCalendar) {
