@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 namespace culvert {
 
 namespace {
@@ -118,9 +120,13 @@ DeadLetterReason JsonDecoder::read_device(Reading& reading) {
 }
 
 DeadLetterReason JsonDecoder::read_device_number(std::string_view text, Reading& reading) {
-  const auto number = DeviceId::parse_number(text);
-  if (key_type_ != KeyType::kNumber || !number) return refuse(DeadLetterReason::kDeviceType, ReadingField::kDevice);
-  reading.device = DeviceRef{*number};
+  // Of what the grammar allows, everything but a fraction, an exponent and -0 is the canonical text of an integer.
+  const char* const end = text.data() + text.size();
+  std::int64_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const bool canonical = error == std::errc{} && stop == end && text != "-0";
+  if (key_type_ != KeyType::kNumber || !canonical) return refuse(DeadLetterReason::kDeviceType, ReadingField::kDevice);
+  reading.device = DeviceRef{number};
   return DeadLetterReason::kNone;
 }
 

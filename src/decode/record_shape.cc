@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "decode/swar.h"
 #include "model/check.h"
@@ -27,31 +28,41 @@ CULVERT_HOT std::uint64_t peek(const char* at, const char* end) {
   return left == 0 ? 0 : swar::load8(end - 8) >> (64 - 8 * left);
 }
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
 // Every read_ function returns where its value ends, or null if it is not certain what it reads.
 
 // Whatever digits follow; `some` becomes true if one of them is not zero.
 const char* skip_digits(const char* at, const char* end, bool& some) {
-  for (; at != end && is_digit(*at); ++at) some |= *at != '0';
-  return at;
+  for (;;) {
+    const std::uint64_t values = peek(at, end) ^ kZeroDigits;
+    const std::size_t count = swar::bytes_before(swar::non_digits(values));
+    some |= count != 0 && swar::digits_value(values, count) != 0;
+    at += count;
+    if (count < 8) return at;
+  }
 }
 
-// Digits without a leading zero, at most 16.
+// Digits without a leading zero, up to the greatest int64.
 const char* read_long_digits(const char* at, const char* end, std::uint64_t& number) {
-  constexpr std::ptrdiff_t kDigitsMost = 16;
+  constexpr std::ptrdiff_t kDigitsMost = std::numeric_limits<std::int64_t>::digits10 + 1;
   const char* const begin = at;
   number = 0;
-  for (; at != end && is_digit(*at); ++at) {
-    if (at - begin == kDigitsMost) return nullptr;
-    number = number * 10 + static_cast<std::uint64_t>(*at - '0');
-  }
-  return at == begin || (*begin == '0' && at - begin > 1) ? nullptr : at;
+  std::size_t count = 0;
+  do {
+    const std::uint64_t values = peek(at, end) ^ kZeroDigits;
+    count = swar::bytes_before(swar::non_digits(values));
+    if (count == 0) break;
+    number = number * kPowersOfTen[count] + swar::digits_value(values, count);
+    at += count;
+  } while (count == 8 && at - begin <= kDigitsMost);
+  // Nineteen digits fit the unsigned number; what more of them made of it does not matter.
+  const bool fits = at - begin <= kDigitsMost && number <= std::numeric_limits<std::int64_t>::max();
+  return at == begin || (*begin == '0' && at - begin > 1) || !fits ? nullptr : at;
 }
 
 const char* read_long_device(const char* at, const char* end, bool negative, Reading& reading) {
   std::uint64_t number = 0;
   at = read_long_digits(at, end, number);
+  if (at == nullptr) return nullptr;
   const auto magnitude = static_cast<std::int64_t>(number);
   reading.device = DeviceRef{negative ? -magnitude : magnitude};
   return at;
@@ -90,19 +101,22 @@ const char* read_timestamp_number(const char* at, const char* end, Reading& read
   std::uint64_t whole = 0;
   at = read_long_digits(at, end, whole);
   if (at == nullptr) return nullptr;
+  constexpr auto kNext = static_cast<std::uint64_t>(kEventTimeNext.value());
+  if (whole >= kNext) return nullptr;  // in seconds too, and then the product fits
   std::uint64_t thousandths = 0;
   if (at != end && *at == '.') {
     ++at;
     const std::uint64_t values = peek(at, end) ^ kZeroDigits;
-    const std::size_t count = std::min<std::size_t>(3, swar::bytes_before(swar::non_digits(values)));
+    const std::size_t count = swar::bytes_before(swar::non_digits(values));
     if (count == 0) return nullptr;
-    thousandths = swar::digits_value(values, count) * kPowersOfTen[3 - count];
+    const std::size_t kept = std::min<std::size_t>(3, count);
+    thousandths = swar::digits_value(values, kept) * kPowersOfTen[3 - kept];
+    at += count;
     bool dropped = false;
-    at = skip_digits(at, end, dropped);
+    if (count == 8) at = skip_digits(at, end, dropped);
   }
-  // At most 16 digits, so the product fits.
   const std::uint64_t ms = kUnit == TimestampUnit::kSeconds ? whole * 1000 + thousandths : whole;
-  if (ms >= static_cast<std::uint64_t>(kEventTimeNext.value())) return nullptr;
+  if (ms >= kNext) return nullptr;
   reading.event_time = EventTime{static_cast<std::int64_t>(ms)};
   return at;
 }

@@ -111,13 +111,32 @@ TEST(RecordShape, TakesEpochNumbers) {
   }
 }
 
-TEST(RecordShape, ReadsDevicesUpTo16Digits) {
-  for (const char* device : {"0", "-1", "12345678", "123456789", "1234567890123456", "-1234567890123456"}) {
+TEST(RecordShape, ReadsDevicesOf64Bits) {
+  for (const char* device : {"0", "-1", "12345678", "123456789", "1234567890123456", "12345678901234567",
+                             "-1234567890123456789", "9223372036854775807", "-9223372036854775807"}) {
     EXPECT_TRUE(shaped(with("1"), with(device))) << device;
   }
-  for (const char* device : {"-0", "00", "01", "-01", "--1", "-", "", "1.0", "1e3", "12345678901234567",
-                             "9223372036854775807", "9223372036854775808", "+1", " 1", "1 "}) {
+  for (const char* device :
+       {"-0", "00", "01", "-01", "--1", "-", "", "1.0", "1e3", "9223372036854775808", "-9223372036854775808",
+        "9999999999999999999", "18446744073709551616", "18446744073709551617", "100000000000000000000000000000000",
+        "0123456789", "+1", " 1", "1 "}) {
     EXPECT_FALSE(shaped(with("1"), with(device))) << device;
+  }
+}
+
+// Nothing of a record is left to chance by where it ends: the last value may be of any kind.
+TEST(RecordShape, ReadsEveryKindOfValueAtTheEndOfTheRecord) {
+  for (const char* device : {"1", "-12", "1234567", "12345678", "123456789", "1234567890123456789"}) {
+    const auto text = [](std::string_view last) {
+      return fmt::format(R"({{"temperature":1,"timestamp":"2023-05-01T12:00:00","device_id":{}}})", last);
+    };
+    EXPECT_TRUE(shaped(text("7"), text(device))) << device;
+  }
+  for (const char* number : {"1", "1.5", "1234567", "1682942400", "1682942400.5", "1682942400.123456789012"}) {
+    const auto text = [](std::string_view last) {
+      return fmt::format(R"({{"temperature":1,"device_id":1,"timestamp":{}}})", last);
+    };
+    EXPECT_TRUE(shaped(text("7"), text(number), epoch(TimestampUnit::kSeconds))) << number;
   }
 }
 
