@@ -82,11 +82,14 @@ install_packages() {
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Use-Pty=0 -o DPkg::Lock::Timeout=600
     -o Acquire::Retries=3)
-  # Package lists may be absent (container images) or name versions that have since gone: then refresh once.
-  if ! apt-cache show "${missing[@]}" >/dev/null 2>&1 ||
-    ! logged as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; then
+  # Package lists may be absent (container images): refresh them only then.  They may also name versions that have since
+  # gone: then refresh and try again.
+  "${apt[@]}" install --simulate "${missing[@]}" >/dev/null 2>&1 || logged as_root "${apt[@]}" update
+  local install=("${apt[@]}" install -y --no-install-recommends "${missing[@]}")
+  if ! logged as_root "${install[@]}"; then
+    say "trying once more with fresh package lists"
     logged as_root "${apt[@]}" update
-    logged as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}"
+    logged as_root "${install[@]}"
   fi
   mapfile -t missing < <(missing_packages "$@")
   [ "${#missing[@]}" = 0 ] || fail "still not installed: ${missing[*]} (see the messages of apt-get above)" 69
