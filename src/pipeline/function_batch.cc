@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/function_batch.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -53,6 +54,7 @@ class FunctionBatch {
     start.checkpoint_stored = stored->has_value();
     if (*stored) start.checkpoint = **stored;
     start.read_first = records_.front().offset;
+    if (options_.gaps_are_empty) start.read_first = std::min(start.read_first, start.checkpoint.next);
     start.load_before = load_before;
     return PartitionPipeline::create(options_, decoder_, std::move(start));
   }

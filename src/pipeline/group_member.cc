@@ -149,6 +149,7 @@ void GroupMember::start(Slot& slot, const std::optional<Checkpoint>& stored, con
     begin.replay_from = *options_.replay_from;
     begin.read_first = std::min(next, std::max(stored->start, log.start));
     begin.load_before = std::max(begin.load_before, known);
+    slot.replay_until = known;
   }
   const Offset read_first = begin.read_first;
   auto pipeline = PartitionPipeline::create(options_.pipeline, decoder_, std::move(begin));
@@ -217,11 +218,7 @@ void GroupMember::on_position(const Claim& claim, Offset next) {
 
 void GroupMember::fold(Slot& slot, std::span<const Record> records) {
   const auto folded = slot.pipeline->fold(records);
-  if (!folded) return effects_.fail(folded.error());
-  const auto& stored = slot.pipeline->stored_checkpoint();
-  if (options_.replay_from && stored && slot.pipeline->read_next() >= stored->next) {
-    replayed_.insert(slot.claim.partition);
-  }
+  if (!folded) effects_.fail(folded.error());
 }
 
 // ------------------------------------------------------------------------------------------------------------ flush
@@ -241,6 +238,7 @@ void GroupMember::flush_all() {
 
 void GroupMember::begin_flush(Slot& slot) {
   if (CULVERT_MUTANT(kCommitFirst)) effects_.commit(slot.claim, slot.pipeline->read_next());
+  slot.replay_flushing = slot.pipeline->read_next() >= slot.replay_until;
   take_step(slot, slot.pipeline->begin_flush());
 }
 
@@ -261,6 +259,7 @@ void GroupMember::take_step(Slot& slot, Result<PartitionPipeline::FlushStep> ste
       refold(slot);
       return;
     case PartitionPipeline::FlushState::kDone:
+      if (slot.replay_flushing) replayed_.insert(slot.claim.partition);
       commit(slot);
       if (slot.draining) return finish_drain(slot);
       watch_memory();
@@ -285,6 +284,7 @@ void GroupMember::refold(Slot& slot) {
   slot.pipeline.reset();
   slot.waiting.clear();
   slot.waiting_next = Offset{0};
+  slot.replay_flushing = false;
   slot.state = State::kLoading;
   effects_.load(slot.claim);
 }

@@ -127,8 +127,10 @@ class GroupMember {
     Claim claim;
     State state = State::kLoading;
     bool draining = false;
-    bool paused = false;    // as the consumer was told last
-    Offset load_before{0};  // carried over a refold
+    bool paused = false;           // as the consumer was told last
+    Offset load_before{0};         // carried over a refold
+    Offset replay_until{0};        // a replay ends here
+    bool replay_flushing = false;  // the flush under way ends it
     std::unique_ptr<PartitionPipeline> pipeline;
     std::vector<OwnedRecord> waiting;  // records whose items' images are being loaded
     Offset waiting_next{0};            // and the position behind them, if it was told meanwhile

@@ -201,6 +201,37 @@ TEST_F(GroupMemberTest, PositionToldWhileImagesAreLoadedIsKept) {
   EXPECT_EQ(member().view().front().read_next, Offset{12});
 }
 
+TEST_F(GroupMemberTest, RefoldDuringAReplayReplaysAgain) {
+  produce(1, 10);
+  options_.replay_from = Offset{0};
+  (void)member();
+  other_owner(0, 10);
+  const ItemKey key{DeviceId{std::int64_t{1}}, EventTime{1'795'449'420'000}};
+  const auto whole = *table_.load({&key, 1})->front();
+  table_.expire(key);
+  assign();
+  EXPECT_EQ(effects_.reading_from, Offset{0});
+  member().on_records(kClaim, records(0, 10));
+  answer_images();
+  // Somebody else brings half of it before this one is written.
+  Image half;
+  for (int i = 0; i < 5; ++i) half.aggregate.fold(Micro{1'000'000});
+  half.fences.set(kWhere.name(), Fence{Offset{5}, {}});
+  table_.flush({kWhere, {}, {ItemPut{key, EventTime{1'795'449'480'000}, half, std::nullopt}}, std::nullopt});
+  member().flush_all();
+  while (effects_.loads.empty()) answer_flush();
+  answer_load();
+  EXPECT_EQ(effects_.reading_from, Offset{0});
+  member().on_records(kClaim, records(0, 10));
+  answer_images();
+  member().flush_all();
+  answer_flush();
+  EXPECT_EQ(table_.load({&key, 1})->front(), whole);
+  revoke(true);
+  assign(Claim{PartitionId{0}, AssignmentId{2}});
+  EXPECT_EQ(effects_.reading_from, Offset{10});  // once is enough
+}
+
 TEST_F(GroupMemberTest, ImagesGiveWayBeforeReadingStops) {
   options_.memory_limit_bytes = 4000;
   assign();

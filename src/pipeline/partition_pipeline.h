@@ -33,6 +33,10 @@ struct PipelineOptions {
   Emission emission = Emission::kEarly;
   // Items are removed this long after their window's end; readings for such a window are late.  Absent: never.
   std::optional<Millis> expire_after;
+  // Functions only: offsets between the checkpoint and a batch hold nothing, because the event source delivers in order
+  // and never discards.  False: a batch that was discarded may still come, so the gap is kept open for it, and a log
+  // with gaps of its own (compacted, transactional, filtered by the event source) runs into kRangesMost.
+  bool gaps_are_empty = false;
   std::size_t images_most = 2'000'000;  // images kept to save a conflict per put; beyond it the oldest windows' go
   std::uint64_t hash_salt = 0x9e3779b97f4a7c15ULL;
 };
@@ -85,7 +89,8 @@ class PartitionPipeline {
   [[nodiscard]] static Result<std::unique_ptr<PartitionPipeline>> create(const PipelineOptions& options,
                                                                          Decoder& decoder, PipelineStart start);
 
-  // Items that must be handed to provide_images() before fold() may be given these records; empty above load_before.
+  // Items that must be handed to provide_images() before fold() may be given these records, all of them in one call;
+  // empty above load_before.
   [[nodiscard]] std::vector<ItemKey> missing_images(std::span<const Record> records);
   // nullopt: there is no such item.
   void provide_images(std::span<const ItemKey> keys, std::vector<std::optional<Image>> images);
@@ -146,6 +151,7 @@ class PartitionPipeline {
   void fold_plain(const Record& record);
   void fold_special(const Record& record);
   void fold_batch(std::span<const Record> records);
+  [[nodiscard]] std::vector<ItemKey> batch_keys(std::span<const Record> records);
   void process(const Record& record, bool counted);
   bool filter_covered(const Record& record);
   void set_aside(const Record& record, DeadLetterReason reason, std::string detail);

@@ -348,6 +348,7 @@ void PartitionPipeline::seal_closed() {
 // -------------------------------------------------------------------------------------------------- refold and batch
 
 std::vector<ItemKey> PartitionPipeline::missing_images(std::span<const Record> records) {
+  if (options_.definition.kind == WindowKind::kBatch) return batch_keys(records);
   std::set<ItemKey> missing;
   for (const Record& record : records) {
     if (record.offset >= load_before_) break;
@@ -408,10 +409,27 @@ void PartitionPipeline::fold_batch(std::span<const Record> records) {
   if (readings.empty()) return;
   const auto [first, last] = std::minmax_element(readings.begin(), readings.end(),
                                                  [](const Decoded& a, const Decoded& b) { return a.time < b.time; });
-  Bucket& window = bucket(windows_, first->time, last->time, *readings.front().record);
   for (const Decoded& r : readings) {
-    contribute(window, *r.record, Reading{r.device.ref(), r.time, r.value}, false);
+    fold_window(*r.record, Reading{r.device.ref(), r.time, r.value}, Window{first->time, last->time});
   }
+}
+
+// What fold_batch() will touch, if these records are its batch and others may have folded some of them.
+std::vector<ItemKey> PartitionPipeline::batch_keys(std::span<const Record> records) {
+  if (records.empty() || records.front().offset >= load_before_) return {};
+  std::set<DeviceId> devices;
+  std::optional<EventTime> first;
+  for (const Record& record : records) {
+    Reading reading;
+    if (base_.covers(record.offset) || decoder_.decode(record, reading) != DeadLetterReason::kNone) continue;
+    devices.insert(DeviceId{reading.device});
+    if (!first || reading.event_time < *first) first = reading.event_time;
+  }
+  std::vector<ItemKey> missing;
+  for (const DeviceId& device : devices) {
+    if (image(*first, device.ref()) == nullptr) missing.push_back(ItemKey{device, *first});
+  }
+  return missing;
 }
 
 }  // namespace culvert

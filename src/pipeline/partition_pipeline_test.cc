@@ -264,6 +264,31 @@ TEST_F(PipelineTest, KnownImageIsNotReplacedByALaterAnswer) {
   EXPECT_EQ(items(table_), std::vector<std::string>{"1@0: 3 7"});
 }
 
+TEST_F(PipelineTest, GapsBetweenBatchesCloseIfTheEventSourceNeverDiscards) {
+  Log log;
+  for (int i = 0; i < 200; ++i) log.reading(1, 0, "1").gap(1);  // as after transactions of one record
+  options_.gaps_are_empty = true;
+  for (std::size_t i = 0; i < 200; ++i) function(log.part(i, i + 1));
+  EXPECT_EQ(items(table_), std::vector<std::string>{"1@0: 200 200"});
+  EXPECT_EQ(checkpoint().next, Offset{399});
+  EXPECT_TRUE(checkpoint().ranges.empty());
+}
+
+TEST_F(PipelineTest, BatchWindowThatWasWrittenInPartIsFoldedRecordByRecord) {
+  options_.definition.kind = WindowKind::kBatch;
+  Log log;
+  log.reading(1, 0, "1").reading(1, 1, "2").reading(2, 2, "4").reading(1, 3, "8");
+  auto crashed = driver();
+  ASSERT_TRUE(crashed.start().ok());
+  ASSERT_TRUE(crashed.pipe(log.part(0, 2)).ok());
+  auto step = crashed.pipeline().begin_flush();
+  MemoryTable::Slices slices{table_, *step->request};
+  ASSERT_TRUE(slices.step());  // the item, not the checkpoint
+  auto next = driver();
+  ASSERT_TRUE(next.run(log.all(), 10).ok());
+  EXPECT_EQ(items(table_), (std::vector<std::string>{"1@0: 3 11", "2@0: 1 4"}));
+}
+
 TEST_F(PipelineTest, ReplayAfterAFullRunChangesNothing) {
   options_.definition.allowed_lateness = Millis{0};
   Log log;

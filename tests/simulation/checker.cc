@@ -277,6 +277,9 @@ void Checker::check_end_checkpoints() {
     if (!complete(p)) {
       violate(fmt::format("{}: at the end the checkpoint is {}", log.where.name(),
                           checkpoints_.contains(p) ? std::to_string(checkpoints_.at(p).next.value()) : "missing"));
+    } else if (world_.inclination().gaps_are_empty && checkpoints_.contains(p) && !checkpoints_.at(p).ranges.empty()) {
+      violate(fmt::format("{}: at the end the checkpoint has the ranges '{}'", log.where.name(),
+                          ranges_text(checkpoints_.at(p).ranges)));
     } else if (final_emission() && !log.records.empty()) {
       const Offset next = checkpoints_.at(p).next;
       // The gap below the first open record may belong to either side.

@@ -80,6 +80,7 @@ void FunctionWorker::run() {
   const std::span<const Record> records{log.records.data() + batch_.first, batch_.next - batch_.first};
   PipelineOptions options;
   options.definition = shared_.world.definition();
+  options.gaps_are_empty = shared_.world.inclination().gaps_are_empty;
   options.images_most = shared_.world.inclination().images_most;
   const int attempts_most = shared_.healed ? 200 : static_cast<int>(shared_.rng.between(0, 8));
   const auto wait = [&](int attempt, const Error& error) {

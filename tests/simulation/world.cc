@@ -46,6 +46,7 @@ void World::incline(Rng& rng) {
   if (workers == 9) i.daemons = 1;
   i.mixed_emission = i.daemons > 0 && i.emission == Emission::kEarly && rng.chance(25);
   i.disordered_delivery = !i.late_readings && rng.chance(60);
+  i.gaps_are_empty = !i.disordered_delivery && rng.chance(50);
   i.transactions = rng.chance(30);
   i.fault_percent = rng.chance(25) ? 0 : static_cast<int>(rng.between(1, 30));
   i.crash_permille = rng.chance(30) ? 0 : static_cast<int>(rng.between(1, 15));

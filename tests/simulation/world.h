@@ -55,6 +55,7 @@ struct Inclination {
   int daemons = 0;
   int function_workers = 0;
   bool disordered_delivery = false;  // of function batches: reversed halves, discarded and redriven
+  bool gaps_are_empty = false;       // PipelineOptions: batches come in order and none is discarded
   bool transactions = false;         // the table's shape
   int fault_percent = 0;             // of writes
   int crash_permille = 0;            // of a daemon or function, per step
