@@ -101,12 +101,13 @@ void Client::log(LogLevel level, std::string_view text) const {
 void Client::on_log(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
   const auto* context = static_cast<const Context*>(rd_kafka_opaque(rk));
   if (context == nullptr || !context->config.log) return;
+  const std::string_view kind{facility};
   // One configuration serves producers and consumers; that each ignores the other's properties is not worth a warning.
-  if (std::string_view{facility} == "CONFWARN" &&
-      std::string_view{text}.find("will be ignored") != std::string_view::npos) {
-    return;
-  }
-  context->config.log(to_level(level), redact(fmt::format("kafka {}: {}", facility, text), context->secrets));
+  if (kind == "CONFWARN" && std::string_view{text}.find("will be ignored") != std::string_view::npos) return;
+  // These come to the observer as well, which tells them with their remedy.
+  const bool told = kind == "FAIL" || kind == "ERROR";
+  context->config.log(told ? LogLevel::kDebug : to_level(level),
+                      redact(fmt::format("kafka {}: {}", facility, text), context->secrets));
 }
 
 void Client::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {

@@ -180,7 +180,8 @@ void Consumer::Impl::deliver(Lane& lane, const rd_kafka_message_t& message) {
 }
 
 void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
-  Lane* lane = message.partition < 0 ? nullptr : lane_of(message.partition);
+  // Errors of the group or of the whole client come without a topic.
+  Lane* lane = message.rkt != nullptr && message.partition >= 0 ? lane_of(message.partition) : nullptr;
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     last_progress_ = SteadyClock::now();
     if (lane == nullptr || revoking_ || lane->paused || !lane->started) return;
@@ -188,10 +189,10 @@ void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
     push(EndReached{lane->claim, Offset{message.offset}});
     return;
   }
-  const std::string what = message.partition < 0
+  const std::string what = lane == nullptr
                                ? fmt::format("topic '{}' (group '{}')", topic(), options_.group)
-                               : fmt::format("{} at offset {}", partition_name(topic(), PartitionId{message.partition}),
-                                             lane != nullptr ? lane->position.next().value() : message.offset);
+                               : fmt::format("{} at offset {}", partition_name(topic(), lane->claim.partition),
+                                             lane->position.next().value());
   Error error = to_error(message.err, what, rd_kafka_message_errstr(&message));
   // Brokers that restart forget topics for a moment; a topic that stays away is found by check_progress().
   if (message.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) error.retriable = true;

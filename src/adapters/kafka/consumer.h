@@ -28,7 +28,7 @@ struct ConsumerOptions {
   std::string topic;
   std::string group;
   std::int64_t fetch_bytes_max = 64 << 20;  // with librdkafka's own ~400 bytes for each record
-  std::size_t batch_records_max = 2'000;
+  std::size_t batch_records_max = 1'000;
   Millis connect_timeout{30'000};
 };
 

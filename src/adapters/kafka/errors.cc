@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 
 namespace culvert::kafka {
@@ -27,6 +28,16 @@ Error unavailable(std::string_view what, std::string_view fault, std::string_vie
 
 // librdkafka has one code for all of TLS; the text of OpenSSL tells a wrong authority from a refused client certificate
 // and both from a connection that broke during the handshake, as it does while a broker restarts.
+bool refuses_client_certificate(std::string_view detail) {
+  return contains(detail, "alert") &&
+         (contains(detail, "certificate") || contains(detail, "unknown ca") || contains(detail, "access denied"));
+}
+
+Error client_certificate_error(std::string_view what, std::string_view detail) {
+  return permission(what, "the broker refused this client's certificate", detail,
+                    "set ssl.certificate.location and ssl.key.location to a certificate that the brokers trust");
+}
+
 Error tls_error(std::string_view what, std::string_view detail) {
   if (contains(detail, "certificate verify failed") || contains(detail, "could not be verified") ||
       contains(detail, "Failed to verify broker certificate")) {
@@ -36,13 +47,15 @@ Error tls_error(std::string_view what, std::string_view detail) {
                     "set ssl.ca.location to the CA that signed the brokers' certificates, and use the host names that "
                     "these certificates carry"));
   }
-  if (contains(detail, "alert") &&
-      (contains(detail, "certificate") || contains(detail, "unknown ca") || contains(detail, "access denied"))) {
-    return permission(what, "the broker refused this client's certificate", detail,
-                      "set ssl.certificate.location and ssl.key.location to a certificate that the brokers trust");
-  }
+  if (refuses_client_certificate(detail)) return client_certificate_error(what, detail);
   return unavailable(what, "the TLS handshake failed", detail,
                      "check that the port is a TLS port and that security.protocol fits it");
+}
+
+// librdkafka appends how long a connection lasted; that makes the same fault read differently each time.
+std::string_view without_timing(std::string_view detail) {
+  const auto at = detail.rfind(" (after ");
+  return at == std::string_view::npos || !detail.ends_with(')') ? detail : detail.substr(0, at);
 }
 
 Error login_error(std::string_view what, std::string_view detail) {
@@ -82,9 +95,13 @@ Error lost_log_error(rd_kafka_resp_err_t code, std::string_view what, std::strin
 
 Error to_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail) {
   const std::string_view text = rd_kafka_err2str(code);
-  const std::string_view more = detail.empty() ? text : detail;
+  const std::string_view more = detail.empty() ? text : without_timing(detail);
   if (is_login(code)) return login_error(what, more);
   if (code == RD_KAFKA_RESP_ERR__SSL) return tls_error(what, more);
+  // With TLS 1.3 the broker's verdict on the client's certificate comes after the handshake.
+  if (code == RD_KAFKA_RESP_ERR__TRANSPORT && refuses_client_certificate(more)) {
+    return client_certificate_error(what, more);
+  }
   if (is_lost_log(code)) return lost_log_error(code, what, more);
   if (is_unknown_topic(code)) {
     return Error::fatal(
@@ -147,5 +164,18 @@ Error to_error(const rd_kafka_error_t* error, std::string_view what) {
 }
 
 bool ends_connecting(const Error& error) { return !error.retriable; }
+
+bool ComplaintFilter::admit(const Error& error) {
+  constexpr std::chrono::seconds kInterval{10};
+  constexpr std::size_t kRecentMost = 16;
+  const auto now = std::chrono::steady_clock::now();
+  while (!recent_.empty() && (now - recent_.front().at >= kInterval || recent_.size() > kRecentMost)) {
+    recent_.pop_front();
+  }
+  const auto same = [&](const Complaint& complaint) { return complaint.message == error.message; };
+  if (std::any_of(recent_.begin(), recent_.end(), same)) return false;
+  recent_.push_back(Complaint{error.message, now});
+  return true;
+}
 
 }  // namespace culvert::kafka

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -26,21 +27,17 @@ namespace culvert::kafka {
 // that does not verify, a refused topic.  Everything else a client goes on trying.
 [[nodiscard]] bool ends_connecting(const Error& error);
 
-// Passes a complaint on once in ten seconds as long as it is the same one: a client repeats itself at every attempt.
+// Passes a complaint on once in ten seconds: a client repeats itself at every attempt, and for each of its connections.
 class ComplaintFilter {
  public:
-  [[nodiscard]] bool admit(const Error& error) {
-    const auto now = std::chrono::steady_clock::now();
-    if (error.message == last_ && now - at_ < kInterval) return false;
-    last_ = error.message;
-    at_ = now;
-    return true;
-  }
+  [[nodiscard]] bool admit(const Error& error);
 
  private:
-  static constexpr std::chrono::seconds kInterval{10};
-  std::string last_;
-  std::chrono::steady_clock::time_point at_{};
+  struct Complaint {
+    std::string message;
+    std::chrono::steady_clock::time_point at;
+  };
+  std::deque<Complaint> recent_;  // oldest first, none twice, at most kRecentMost
 };
 
 }  // namespace culvert::kafka

@@ -33,6 +33,14 @@ TEST(KafkaErrors, RefusedClientCertificateIsAPermission) {
   EXPECT_TRUE(says(error, "ssl.certificate.location")) << error.message;
 }
 
+TEST(KafkaErrors, RefusedClientCertificateIsRecognisedAfterTheHandshakeToo) {
+  const Error error = to_error(RD_KAFKA_RESP_ERR__TRANSPORT, "brokers b-1:9094",
+                               "ssl://b-1:9094/bootstrap: Receive failed: error:0A000412:SSL routines::sslv3 alert bad "
+                               "certificate: SSL alert number 42 (after 18ms in state APIVERSION_QUERY)");
+  EXPECT_EQ(error.kind, ErrorKind::kPermission);
+  EXPECT_FALSE(says(error, "after 18ms")) << error.message;
+}
+
 TEST(KafkaErrors, BrokenHandshakeMayPass) {
   const Error error =
       to_error(RD_KAFKA_RESP_ERR__SSL, "brokers b-1:9094", "SSL handshake failed: wrong version number");
@@ -88,6 +96,7 @@ TEST(KafkaErrors, TheSameComplaintIsAdmittedOnce) {
   EXPECT_TRUE(filter.admit(first));
   EXPECT_FALSE(filter.admit(first));
   EXPECT_TRUE(filter.admit(second));
+  EXPECT_FALSE(filter.admit(first)) << "also when others came in between";
 }
 
 }  // namespace

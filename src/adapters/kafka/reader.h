@@ -26,7 +26,7 @@ namespace culvert::kafka {
 struct ReaderOptions {
   std::string topic;
   std::int64_t fetch_bytes_max = 64 << 20;
-  std::size_t batch_records_max = 2'000;
+  std::size_t batch_records_max = 1'000;
   Millis connect_timeout{30'000};
 };
 

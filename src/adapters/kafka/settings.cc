@@ -88,7 +88,7 @@ constexpr std::array kFetching{
 constexpr std::array kGroup{
     Default{"partition.assignment.strategy", "range"},
     Default{"session.timeout.ms", "45000"},
-    Default{"heartbeat.interval.ms", "3000"},
+    Default{"heartbeat.interval.ms", "1000"},
     Default{"max.poll.interval.ms", "300000"},
 };
 
