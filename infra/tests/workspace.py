@@ -23,25 +23,44 @@ from toolchain import INFRA
 STREAM_ACCOUNT, ANALYTICS_ACCOUNT, OTHER_ACCOUNT = "111111111111", "222222222222", "333333333333"
 
 
+def packages(folder):
+    """Archives of the forms that `make lambda` and scripts/infra-program leave, always the same bytes and paths."""
+    function, program = folder / "function.zip", folder / "culvert.tar.gz"
+    script = b"#!/bin/sh\nexit 1\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not function.exists():
+        scratch = folder / f"function.{os.getpid()}"
+        with zipfile.ZipFile(scratch, "w") as archive:
+            entry = zipfile.ZipInfo("bootstrap", (2026, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, script)
+        scratch.replace(function)
+    if not program.exists():
+        scratch = folder / f"culvert.{os.getpid()}"
+        with tarfile.open(scratch, "w:gz") as archive:
+            entry = tarfile.TarInfo("bin/culvert")
+            entry.mode, entry.size = 0o755, len(script)
+            archive.addfile(entry, io.BytesIO(script))
+        scratch.replace(program)
+    return function, program
+
+
 class Failed(Exception):
     """A command that was expected to succeed did not; the message is its output."""
 
 
 class Workspace:
-    def __init__(self, toolchain, source=INFRA):
+    def __init__(self, toolchain, source=INFRA, made_from=None):
         self.toolchain = toolchain
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="culvert-infra-"))
         self.infra = self.folder / "infra"
+        self.cloud = self.folder / "cloud"
+        self.function_package, self.program_package = packages(toolchain.cache / "packages")
+        if made_from is not None:
+            shutil.copytree(made_from.folder, self.folder, symlinks=True, dirs_exist_ok=True)
+            return
         for part in ("modules", "accounts"):
-            shutil.copytree(source / part, self.infra / part,
-                            ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-        for schema in source.glob("*.schema.json"):
-            shutil.copy(schema, self.infra)
-        self.clouds = 0
-        self.cloud = None
-        self.new_cloud()
-        self.function_package = self._package("function.zip", "bootstrap")
-        self.program_package = self._program()
+            shutil.copytree(source / part, self.infra / part, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
 
     def __enter__(self):
         return self
@@ -49,29 +68,9 @@ class Workspace:
     def __exit__(self, *_):
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def new_cloud(self):
-        """An empty world: no account has anything."""
-        self.clouds += 1
-        self.cloud = self.folder / f"cloud-{self.clouds}"
-
-    def _package(self, name, member):
-        """An archive of the form that `make lambda` leaves: an executable at its root."""
-        path = self.folder / name
-        with zipfile.ZipFile(path, "w") as archive:
-            entry = zipfile.ZipInfo(member, (2026, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o755 << 16
-            archive.writestr(entry, "#!/bin/sh\nexit 1\n")
-        return path
-
-    def _program(self):
-        """An archive of the form that scripts/infra-program leaves."""
-        path = self.folder / "culvert.tar.gz"
-        with tarfile.open(path, "w:gz") as archive:
-            entry = tarfile.TarInfo("bin/culvert")
-            entry.mode, script = 0o755, b"#!/bin/sh\nexit 1\n"
-            entry.size = len(script)
-            archive.addfile(entry, io.BytesIO(script))
-        return path
+    def fork(self):
+        """Another workspace with the same states and the same world, from where it can go another way."""
+        return Workspace(self.toolchain, made_from=self)
 
     def environment(self, account):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "AWS_"))}
@@ -87,7 +86,8 @@ class Workspace:
         """Run one command in a folder of the copy; returns (code, output)."""
         environment = self.environment(account)
         for name, x in (variables or {}).items():
-            environment[f"TF_VAR_{name}"] = x if isinstance(x, str) else json.dumps(x)
+            if x is not None:   # null is what a variable is that nobody sets
+                environment[f"TF_VAR_{name}"] = x if isinstance(x, str) else json.dumps(x)
         result = subprocess.run([self.toolchain.binary(), *arguments], cwd=self.infra / where, env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
         if check and result.returncode != 0:
@@ -107,3 +107,9 @@ class Workspace:
         """What the cloud has in an account."""
         path = self.cloud / f"{number}.json"
         return json.loads(path.read_text()) if path.exists() else {"account": number, "records": {}}
+
+    def change_by_hand(self, number, change):
+        """Play somebody who changes things outside of any apply."""
+        account = self.account(number)
+        change(account["records"])
+        (self.cloud / f"{number}.json").write_text(json.dumps(account))

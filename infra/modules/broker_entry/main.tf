@@ -6,8 +6,6 @@
 # Bounds  only the named security groups reach the endpoints, only on the brokers' ports.
 # See     infra/README.md: "Acceptance" (the endpoints wait until the stream account has accepted them).
 
-data "aws_region" "this" {}
-
 # Fails with the service's name where this account is not among its allowed principals.
 data "aws_vpc_endpoint_service" "broker" {
   for_each = var.brokers

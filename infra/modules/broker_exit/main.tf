@@ -115,7 +115,7 @@ resource "aws_lb_target_group_attachment" "broker" {
 resource "aws_lb_listener" "broker" {
   #checkov:skip=CKV_AWS_2:TLS goes through to the broker unbroken, so that its own name is verified
   #checkov:skip=CKV_AWS_103:TLS goes through to the broker unbroken
-  #checkov:skip=CKV2_AWS_20:not HTTP
+  #checkov:skip=CKV2_AWS_20:redirection is for HTTP; this is TCP
   for_each = var.brokers
 
   load_balancer_arn        = aws_lb.broker[each.key].arn

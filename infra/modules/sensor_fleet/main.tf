@@ -8,8 +8,6 @@
 
 data "aws_region" "this" {}
 
-data "aws_caller_identity" "this" {}
-
 data "aws_ami" "debian" {
   most_recent = true
   owners      = ["136693071363"] # the Debian project

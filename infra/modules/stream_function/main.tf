@@ -6,14 +6,11 @@
 # Bounds  the mapping never discards unless on_failure says so; the function reaches DynamoDB and nothing else.
 # See     docs/formats.md; infra/README.md: "What it costs" (provisioned or on demand).
 
-data "aws_region" "this" {}
-
 data "aws_caller_identity" "this" {}
 
 locals {
   managed     = var.source_arn != null
   provisioned = var.poller.mode == "provisioned"
-  kafka_arn   = local.managed ? var.cluster_arn : null
 }
 
 # ---- who it is ----
@@ -124,20 +121,29 @@ data "aws_iam_policy_document" "function" {
     for_each = local.managed ? [true] : []
 
     content {
-      sid = "ReadTheTopic"
-      actions = [
-        "kafka-cluster:AlterGroup",
-        "kafka-cluster:Connect",
-        "kafka-cluster:DescribeClusterDynamicConfiguration",
-        "kafka-cluster:DescribeGroup",
-        "kafka-cluster:DescribeTopic",
-        "kafka-cluster:ReadData",
-      ]
-      resources = [
-        var.cluster_arn,
-        "${replace(var.cluster_arn, ":cluster/", ":topic/")}/${var.topic}",
-        "${replace(var.cluster_arn, ":cluster/", ":group/")}/${var.consumer_group_id}",
-      ]
+      sid       = "ConnectToTheCluster"
+      actions   = ["kafka-cluster:Connect", "kafka-cluster:DescribeClusterDynamicConfiguration"]
+      resources = [var.cluster_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.managed ? [true] : []
+
+    content {
+      sid       = "ReadTheTopic"
+      actions   = ["kafka-cluster:DescribeTopic", "kafka-cluster:ReadData"]
+      resources = ["${replace(var.cluster_arn, ":cluster/", ":topic/")}/${var.topic}"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.managed ? [true] : []
+
+    content {
+      sid       = "KeepItsPlace"
+      actions   = ["kafka-cluster:AlterGroup", "kafka-cluster:DescribeGroup"]
+      resources = ["${replace(var.cluster_arn, ":cluster/", ":group/")}/${var.consumer_group_id}"]
     }
   }
 

@@ -56,7 +56,7 @@ run "keys_and_protection" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.this["aggregates"].ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this["aggregates"].ttl[0].enabled
+    condition     = one(aws_dynamodb_table.this["aggregates"].ttl[*].attribute_name) == "expires_at" && one(aws_dynamodb_table.this["aggregates"].ttl[*].enabled) == true
     error_message = "Aggregates must expire by expires_at, or the table only grows."
   }
 

@@ -67,6 +67,11 @@ run "names_rules_and_acceptance" {
   }
 
   assert {
+    condition     = join(",", keys(aws_route53_record.broker)) == join(",", keys(var.brokers))
+    error_message = "Every broker's name must resolve."
+  }
+
+  assert {
     condition     = alltrue([for id, record in aws_route53_record.broker : record.fqdn == var.brokers[id].host && record.alias[0].name == aws_vpc_endpoint.broker[id].dns_entry[0].dns_name])
     error_message = "Each zone must have an alias at its apex to the endpoint of the same broker."
   }

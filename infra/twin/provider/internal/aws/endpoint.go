@@ -150,8 +150,20 @@ func updateEndpoint(o *Operation) error {
 	return o.addEndpointInterfaces(subnets)
 }
 
+// deleteEndpoint: the connection goes with it, on the other side, too.
 func deleteEndpoint(o *Operation) error {
 	o.removeInterfaces(o.Record.ID)
+	accounts, err := o.World.Accounts()
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		for _, accepter := range a.OfType("aws_vpc_endpoint_connection_accepter") {
+			if accepter.Text("vpc_endpoint_id") == o.Record.ID {
+				a.Remove(accepter.Type, accepter.ID)
+			}
+		}
+	}
 	return nil
 }
 

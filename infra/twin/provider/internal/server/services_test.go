@@ -301,8 +301,8 @@ func TestFunctionsThatLambdaRefuses(t *testing.T) {
 func TestMappingsThatLambdaRefusesAndWhatItDoesSilently(t *testing.T) {
 	a := newWorld(t).in(analytics)
 	vpc, subnets := a.network("10.0")
-	f := a.create("aws_lambda_function", a.function(t, identity(append(interfaces, "sqs:SendMessage")...)))
-	queue := a.create("aws_sqs_queue", attrs{"name": "failed"})
+	f := a.create("aws_lambda_function", a.function(t, identity(append(interfaces, "sns:Publish")...)))
+	topic := a.create("aws_sns_topic", attrs{"name": "failed"})
 	base := func() attrs {
 		return attrs{"function_name": f["arn"], "topics": []any{"telemetry"}, "starting_position": "TRIM_HORIZON",
 			"self_managed_event_source": []any{attrs{"endpoints": attrs{"KAFKA_BOOTSTRAP_SERVERS": "b-1:9096"}}},
@@ -321,7 +321,7 @@ func TestMappingsThatLambdaRefusesAndWhatItDoesSilently(t *testing.T) {
 	}
 	discard := base()
 	discard["provisioned_poller_config"] = []any{attrs{"minimum_pollers": 1.0}}
-	discard["destination_config"] = []any{attrs{"on_failure": []any{attrs{"destination_arn": queue["arn"]}}}}
+	discard["destination_config"] = []any{attrs{"on_failure": []any{attrs{"destination_arn": topic["arn"]}}}}
 	discard["maximum_retry_attempts"] = -1.0
 	if m := a.create("aws_lambda_event_source_mapping", discard); m["maximum_retry_attempts"] != 10.0 {
 		t.Fatalf("got %v", m["maximum_retry_attempts"])

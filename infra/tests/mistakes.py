@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeded mistakes: each patch of mistakes/ must turn the test red that it names, and for the reason that it names.
+
+A patch begins with three lines:
+    Mistake: what is wrong
+    Caught-by: arguments of run.py
+    Because: text that the failing test must say
+
+Flow    mistakes/NN-name.patch -> a patched copy of infra/ -> the named test -> caught, or a failure of this step.
+"""
+
+import contextlib
+import io
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import layout
+import lint
+import modules
+import policy
+import roots
+from report import Report
+from toolchain import HERE, INFRA
+
+FOLDER = HERE / "mistakes"
+HEADER = re.compile(r"Mistake: (.+)\nCaught-by: (.+)\nBecause: (.+)\n")
+
+
+def run(toolchain, report, names):
+    patches = sorted(FOLDER.glob("*.patch"))
+    if len(patches) < 20:
+        report.case("at least twenty mistakes", f"there are {len(patches)}")
+    for patch in patches:
+        if not names or any(patch.name.startswith(n) for n in names):
+            started = time.monotonic()
+            mistake, problem = seed(toolchain, patch)
+            report.case(f"{patch.stem}: {mistake}", problem, time.monotonic() - started)
+
+
+def seed(toolchain, patch):
+    """(what the mistake is and what caught it, None or why it was not caught)."""
+    header = HEADER.match(patch.read_text())
+    if not header:
+        return "?", f"{patch.name} does not begin with Mistake, Caught-by and Because"
+    mistake, caught_by, because = header.groups()
+    with tempfile.TemporaryDirectory(prefix="culvert-mistake-") as scratch:
+        copy = pathlib.Path(scratch) / "infra"
+        for part in ("modules", "accounts"):
+            shutil.copytree(INFRA / part, copy / part, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+        shutil.copy(INFRA / ".tflint.hcl", copy)
+        applied = subprocess.run(["git", "apply", "-p1", str(patch)], cwd=scratch, capture_output=True, text=True,
+                                 timeout=60, env={"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": scratch})
+        if applied.returncode != 0:
+            return mistake, f"the patch no longer applies: {applied.stderr}"
+        failures, output = run_step(toolchain, caught_by.split(), copy)
+    said = " ".join(re.sub(r"[│╷╵]", " ", output).split())   # messages are wrapped and framed
+    if not failures:
+        return mistake, f"not caught: {caught_by} is green"
+    if because not in said:
+        return mistake, f"{caught_by} is red, but does not say {because!r}:\n{output[-3000:]}"
+    return f"{mistake}; caught by {failures[0]}: {because}", None
+
+
+def run_step(toolchain, arguments, infra):
+    """One step on a changed copy: the names of its failures, and everything it said."""
+    step, *names = arguments
+    if toolchain.worlds is not None:
+        toolchain.worlds.close()
+        toolchain.worlds = None
+    inner, output = Report(step), io.StringIO()
+    with contextlib.redirect_stdout(output):
+        if step == "roots":
+            roots.run(toolchain, inner, names, infra)
+        elif step == "policy":
+            toolchain.worlds = roots.Worlds(toolchain, infra, accepted=False)
+            policy.run(toolchain, inner, names, infra)
+        elif step == "module-tests":
+            modules.run_tests(toolchain, inner, names, infra)
+        elif step == "validate":
+            modules.run_validate(toolchain, inner, names, infra)
+        elif step == "lint":
+            lint.run(toolchain, inner, names, infra)
+        elif step == "fmt":
+            layout.run(toolchain, inner, names, infra)
+        else:
+            raise ValueError(f"no step {step}")
+    return inner.failures, output.getvalue()
