@@ -39,8 +39,9 @@ def checkov(toolchain, infra):
         return f"checkov said nothing that could be read:\n{result.stdout[-1500:]}{result.stderr[-1500:]}"
     if looked_at < 300 or report["summary"]["parsing_errors"]:
         return f"checkov did not look at everything: {report['summary']}"
-    return "\n".join(sorted({f"{f['check_id']} {f['file_path']}:{f['file_line_range'][0]} {f['resource']}: {f['check_name']}"
-                             for f in failed})) or None
+    findings = {f"{f['check_id']} {f['file_path']}:{f['file_line_range'][0]} {f['resource']}: {f['check_name']}"
+                for f in failed}   # a module that is called twice is found twice
+    return "\n".join(sorted(findings)) or None
 
 
 def reasons(infra):

@@ -58,7 +58,8 @@ class State:
         """The values of address.attribute; [*] stands for every instance."""
         address, attribute = reference.rsplit(".", 1)
         pattern = re.escape(address).replace(r"\[\*\]", r"\[[^\]]+\]")
-        found = [attributes[attribute] for known, (_, attributes) in self.by_address.items() if re.fullmatch(pattern, known)]
+        found = [attributes[attribute] for known, (_, attributes) in self.by_address.items()
+                 if re.fullmatch(pattern, known)]
         if not found:
             raise KeyError(f"program_calls.json: the state has no {address}")
         return found
@@ -86,7 +87,8 @@ def granted_by(policy):
     for statement in as_list(json.loads(policy)["Statement"]):
         unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}
         if unknown or statement["Effect"] != "Allow":
-            raise ValueError(f"statement {statement.get('Sid')}: {sorted(unknown) or statement['Effect']} is not expected")
+            what = sorted(unknown) or statement["Effect"]
+            raise ValueError(f"statement {statement.get('Sid')}: {what} is not expected")
         pairs |= {(action, resource) for action in as_list(statement["Action"])
                   for resource in as_list(statement["Resource"])}
     return pairs
@@ -153,7 +155,8 @@ def trust_problem(state, account):
         for statement in json.loads(state.attributes(address)["assume_role_policy"])["Statement"]:
             services = set(as_list(statement["Principal"].get("Service", [])))
             pinned = statement.get("Condition", {}).get("StringEquals", {}).get("aws:SourceAccount")
-            problem = wrong((set(statement["Principal"]) == {"Service"}, f"{address}: assumed by {statement['Principal']}"),
+            problem = wrong((set(statement["Principal"]) == {"Service"},
+                             f"{address}: assumed by {statement['Principal']}"),
                             (not services & PINNED or pinned == account,
                              f"{address}: {services} may assume it for any account"))
             if problem:

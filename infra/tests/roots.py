@@ -161,7 +161,8 @@ def a_second_consumer_account(worlds):
     refused = stranger.refusal()
     return wrong(
         (all(set(s.values()) == {"available"} for s in states), f"states are {states}"),
-        ("no resource-based policy allows arn:aws:iam::444444444444:role/deploy to secretsmanager:GetSecretValue" in refused,
+        ("no resource-based policy allows arn:aws:iam::444444444444:role/deploy to secretsmanager:GetSecretValue"
+         in refused,
          f"the stranger was refused for another reason: {refused[-1500:]}"))
 
 
@@ -253,8 +254,10 @@ def the_hand_over_has_the_form_of_its_schema(worlds):
     for path in PATHS:
         document = worlds.shared(path).stream.outputs()["connection_document"]
         check = ("import json, sys, jsonschema\n"
-                 "jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.loads(sys.stdin.read()))\n")
-        result = subprocess.run([python, "-c", check, schema], input=document, capture_output=True, text=True, timeout=60)
+                 "schema = json.load(open(sys.argv[1]))\n"
+                 "jsonschema.Draft202012Validator(schema).validate(json.loads(sys.stdin.read()))\n")
+        result = subprocess.run([python, "-c", check, schema], input=document, capture_output=True, text=True,
+                                timeout=60)
         if result.returncode != 0:
             return f"{path}: {result.stderr[-1500:]}"
     return None
@@ -272,7 +275,8 @@ def unknown_versions_of_the_hand_over_are_refused(worlds):
                 record["hidden"]["current"]["secret_string"] = json.dumps({**document, "version": 2})
     deployment.stream.workspace.change_by_hand(STREAM_ACCOUNT, newer)
     refused = deployment.analytics.refusal()
-    return wrong(("The connection document is of version 2; this root understands version 1" in refused.replace("│ ", ""),
+    expected = "The connection document is of version 2; this root understands version 1"
+    return wrong((expected in refused.replace("│ ", ""),
                   f"refused for another reason: {refused[-1500:]}"))
 
 

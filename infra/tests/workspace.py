@@ -60,7 +60,8 @@ class Workspace:
             shutil.copytree(made_from.folder, self.folder, symlinks=True, dirs_exist_ok=True)
             return
         for part in ("modules", "accounts"):
-            shutil.copytree(source / part, self.infra / part, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+            shutil.copytree(source / part, self.infra / part,
+                            ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
 
     def __enter__(self):
         return self
