@@ -14,8 +14,10 @@ namespace culvert {
 
 [[nodiscard]] CommandSpec consume_command();
 [[nodiscard]] CommandSpec dead_letters_list_command();
+[[nodiscard]] CommandSpec demo_command();
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec query_command();
+[[nodiscard]] CommandSpec tail_command();
 [[nodiscard]] CommandSpec verify_command();
 [[nodiscard]] CommandSpec version_command();
 

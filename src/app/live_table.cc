@@ -18,8 +18,6 @@ std::string_view tone_colour(RowTone tone) {
   switch (tone) {
     case RowTone::kPlain:
       return "";
-    case RowTone::kFresh:
-      return "\x1b[32m";
     case RowTone::kDim:
       return "\x1b[2m";
     case RowTone::kWarning:

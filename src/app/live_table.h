@@ -18,7 +18,7 @@
 namespace culvert {
 
 enum class CellAlign : std::uint8_t { kLeft, kRight };
-enum class RowTone : std::uint8_t { kPlain, kFresh, kDim, kWarning };  // colours; nothing without them
+enum class RowTone : std::uint8_t { kPlain, kDim, kWarning };  // colours; nothing without them
 
 struct LiveColumn {
   std::string title;

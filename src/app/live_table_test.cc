@@ -36,8 +36,8 @@ TEST(RenderTable, LeavesOutColumnsThatDoNotFit) {
 
 TEST(RenderTable, ColoursOnlyWhenAsked) {
   LiveFrame frame = frame_of(1);
-  frame.rows[0].tone = RowTone::kFresh;
-  EXPECT_EQ(render_table(frame, TerminalSize{40, 24}, true).back(), "\x1b[32m1         100\x1b[0m");
+  frame.rows[0].tone = RowTone::kWarning;
+  EXPECT_EQ(render_table(frame, TerminalSize{40, 24}, true).back(), "\x1b[33m1         100\x1b[0m");
   for (const auto& line : render_table(frame, TerminalSize{40, 24}, false)) {
     EXPECT_EQ(line.find('\x1b'), std::string::npos);
   }

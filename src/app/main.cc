@@ -6,9 +6,11 @@
 int main(int argc, char** argv) {
   return culvert::run_program(
       {
-          culvert::consume_command(),
+          culvert::demo_command(),
           culvert::produce_command(),
+          culvert::consume_command(),
           culvert::query_command(),
+          culvert::tail_command(),
           culvert::dead_letters_list_command(),
           culvert::verify_command(),
           culvert::version_command(),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "adapters/kafka/admin.h"
 #include "adapters/kafka/producer.h"
 #include "app/commands.h"
 #include "app/kafka_client_config.h"
@@ -20,11 +21,16 @@ constexpr Millis kFlushMost{130'000};
 // What a stop may take.
 constexpr Millis kFlushAtStop{9'000};
 constexpr Millis kFlushSlice{200};
+constexpr Millis kAdminTimeout{30'000};
 
 class ProduceCommand final : public Command {
  public:
   void declare(OptionSet& options) override {
     kafka_.declare(options, GroupOption::kNone);
+    options
+        .integer("create-topic", {1, 10'001}, &create_partitions_,
+                 "Make the topic with this many partitions if it is not there.")
+        .value_name = "PARTITIONS";
     sensors_.declare(options, SensorDefaults{});
   }
 
@@ -32,17 +38,45 @@ class ProduceCommand final : public Command {
     auto target = kafka_.target(context.log);
     if (!target) return target.error();
     const auto config = kafka_client_config(*target, context.log);
+    if (create_partitions_) {
+      if (auto created = create_topic(config, target->topic, context.log); !created) return created.error();
+    }
     auto producer = kafka::Producer::open(config, {.topic = target->topic});
     if (!producer) return producer.error();
     return produce(**producer, context);
   }
 
  private:
+  Result<void> create_topic(const kafka::KafkaConfig& config, const std::string& topic, Log& log) const;
   Result<int> produce(kafka::Producer& producer, CommandContext& context) const;
 
   KafkaOptions kafka_;
   SensorOptions sensors_;
+  std::optional<std::int64_t> create_partitions_;
 };
+
+// A topic that exists is left as it is.
+Result<void> ProduceCommand::create_topic(const kafka::KafkaConfig& config, const std::string& topic, Log& log) const {
+  auto admin = kafka::Admin::open(config);
+  if (!admin) return admin.error();
+  // Answered first, because a cluster that cannot be reached or refuses us must not look like a topic that is missing.
+  if (auto reached = (*admin)->cluster(kAdminTimeout); !reached) return reached.error();
+  auto known = (*admin)->topic(topic, kAdminTimeout);
+  if (known) {
+    const auto partitions = static_cast<std::int64_t>(known->partitions.size());
+    if (partitions != *create_partitions_) {
+      log.warning("the topic exists with another number of partitions",
+                  {{"topic", topic}, {"partitions", partitions}, {"asked_for", *create_partitions_}});
+    }
+    return {};
+  }
+  const auto created =
+      (*admin)->create_topic({.name = topic, .partitions = static_cast<int>(*create_partitions_)}, kAdminTimeout);
+  if (!created) return created.error();
+  if (auto ready = (*admin)->wait_for_topic(topic, kAdminTimeout); !ready) return ready.error();
+  log.info("topic created", {{"topic", topic}, {"partitions", *create_partitions_}});
+  return {};
+}
 
 std::int64_t signed_count(std::uint64_t count) { return static_cast<std::int64_t>(count); }
 

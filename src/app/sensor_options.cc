@@ -22,6 +22,9 @@ std::int64_t scaled(std::int64_t value, std::int64_t factor, std::int64_t diviso
 
 void SensorOptions::declare(OptionSet& options, const SensorDefaults& defaults) {
   duration_ = defaults.duration;
+  disorder_ = defaults.disorder;
+  late_share_ppm_ = defaults.late_share_ppm;
+  bad_share_ppm_ = defaults.bad_share_ppm;
   options.heading("Sensors");
   options.integer("devices", {1, kDevicesMost + 1}, &devices_, "Number of devices; their ids are 1, 2, ..");
   Option rate;

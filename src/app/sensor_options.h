@@ -28,7 +28,10 @@ struct SensorPlan {
 };
 
 struct SensorDefaults {
-  std::optional<Millis> duration;  // absent: until a signal
+  std::optional<Millis> duration{};  // absent: until a signal
+  Millis disorder{0};
+  std::int64_t late_share_ppm = 0;
+  std::int64_t bad_share_ppm = 0;
 };
 
 class SensorOptions {

@@ -121,7 +121,7 @@ class Version(unittest.TestCase):
     def test_text_and_json_say_the_same(self):
         parts = json.loads(run("version", "--format", "json").stdout)
         self.assertRegex(parts["culvert"], r"^\d+\.\d+\.\d+$")
-        for name in ("sqlite", "openssl", "build", "compiler"):
+        for name in ("librdkafka", "sqlite", "openssl", "build", "compiler"):
             self.assertTrue(parts[name], name)
         text = run("--version").stdout
         for name, value in parts.items():

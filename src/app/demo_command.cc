@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "adapters/kafka/embedded_broker.h"
+#include "app/commands.h"
+#include "app/consume_session.h"
+#include "app/demo_feed.h"
+#include "app/demo_watch.h"
+#include "app/kafka_client_config.h"
+#include "app/option_groups.h"
+#include "app/sensor_options.h"
+#include "app/table.h"
+
+namespace culvert {
+
+namespace {
+
+constexpr const char* kTopic = "readings";
+constexpr const char* kGroup = "culvert-demo";
+constexpr int kPartitions = 4;
+// The embedded broker drops the oldest records of a partition beyond 5 MiB, and one device may send all of them.
+constexpr std::int64_t kRecordsMost = 40'000;
+constexpr Millis kReportInterval{250};
+
+class DemoCommand final : public Command {
+ public:
+  void declare(OptionSet& options) override {
+    SensorDefaults defaults;
+    defaults.duration = Millis{30'000};
+    defaults.disorder = Millis{2'000};
+    defaults.late_share_ppm = 2'000;
+    defaults.bad_share_ppm = 5'000;
+    sensors_.declare(options, defaults);
+    options.heading("Windows");
+    options.duration("window", &window_, "Length of a window.");
+    options.duration("advance", &advance_, "Distance between the starts of windows.").default_text = "as --window";
+    table_.declare(options, kTableToMake);
+    options.find("table")->default_text = "a new SQLite file in the directory for temporary files";
+    options.finish([this] { return check(); });
+  }
+
+  Result<int> run(CommandContext& context) override;
+
+ private:
+  static constexpr const char* kTableToMake = "sqlite:?";
+
+  Result<void> check() const;
+  [[nodiscard]] Definition definition() const;
+  // The table's file is made by the demo: one that exists holds another log's windows.
+  [[nodiscard]] Result<TableSpec> new_table() const;
+  [[nodiscard]] ConsumeSettings consume_settings(const kafka::KafkaConfig& config) const;
+
+  SensorOptions sensors_;
+  TableOptions table_;
+  Millis window_{10'000};
+  std::optional<Millis> advance_;
+};
+
+Result<void> DemoCommand::check() const {
+  const SensorPlan plan = sensors_.plan(WallTime{std::chrono::hours{24 * 365}});
+  if (!plan.total || *plan.total > kRecordsMost) {
+    return Error::fatal(ErrorKind::kUsage,
+                        fmt::format("the demo's broker keeps {} records: lower --rate, --duration or --count (for more "
+                                    "use produce and consume with a real broker)",
+                                    kRecordsMost));
+  }
+  return validate(definition());
+}
+
+Definition DemoCommand::definition() const {
+  Definition definition;
+  definition.size = window_;
+  definition.advance = advance_.value_or(window_);
+  definition.kind = definition.advance == definition.size ? WindowKind::kTumbling : WindowKind::kHopping;
+  definition.out_of_orderness = Millis{2'000};
+  return definition;
+}
+
+Result<TableSpec> DemoCommand::new_table() const {
+  TableSpec spec = table_.table();
+  if (spec.kind != TableKind::kSqlite) {
+    return Error::fatal(ErrorKind::kUsage, "the demo writes into SQLite only: --table sqlite:FILE");
+  }
+  if (spec.name != "?") {
+    if (!std::filesystem::exists(spec.name)) return spec;
+    return Error::fatal(ErrorKind::kUsage,
+                        fmt::format("--table sqlite:{}: the file exists; the demo makes a new one", spec.name));
+  }
+  std::string folder = (std::filesystem::temp_directory_path() / "culvert-demo-XXXXXX").string();
+  if (::mkdtemp(folder.data()) == nullptr) {
+    return Error::fatal(ErrorKind::kIo, fmt::format("{}: cannot be made: {} (set TMPDIR, or say --table sqlite:FILE)",
+                                                    folder, std::strerror(errno)));
+  }
+  spec.name = folder + "/readings.sqlite";
+  return spec;
+}
+
+ConsumeSettings DemoCommand::consume_settings(const kafka::KafkaConfig& config) const {
+  ConsumeSettings settings;
+  settings.kafka = config;
+  settings.consumer.topic = kTopic;
+  settings.consumer.group = kGroup;
+  settings.member.topic = kTopic;
+  settings.member.pipeline.definition = definition();
+  settings.flush_interval = Millis{500};
+  settings.report_interval = kReportInterval;
+  return settings;
+}
+
+Result<int> DemoCommand::run(CommandContext& context) {
+  const auto spec = new_table();
+  if (!spec) return spec.error();
+  auto broker = kafka::EmbeddedBroker::start(1);
+  if (!broker) return broker.error();
+  if (auto created = (*broker)->create_topic(kTopic, kPartitions); !created) return created.error();
+  kafka::KafkaConfig config = (*broker)->config();
+  config.log = kafka_client_log(context.log);
+
+  auto producer = kafka::Producer::open(config, {.topic = kTopic});
+  if (!producer) return producer.error();
+  auto table = open_table(*spec, definition());
+  if (!table) return table.error();
+  auto readable = open_reader(*spec);
+  if (!readable) return readable.error();
+  auto session = ConsumeSession::open(consume_settings(config), *std::move(table), context.log, context.clock);
+  if (!session) return session.error();
+
+  const std::string table_name = "sqlite:" + spec->name;
+  const DemoFeed feed(*std::move(producer), sensors_.plan(context.clock.wall()), context.stop, context.clock);
+  DemoStop stop;
+  DemoWatch watch(context, feed, *readable->reader, table_name, stop);
+  const auto consumed = (*session)->run(stop, [&](const ConsumeReport& report) { watch.on_report(report); });
+  context.live.clear();
+  if (watch.error()) return *watch.error();
+  if (!consumed) return consumed.error();
+  context.out.line(demo_line(watch.last()));
+  context.out.line("table: " + table_name);
+  return 0;
+}
+
+}  // namespace
+
+CommandSpec demo_command() {
+  return CommandSpec{
+      "demo",
+      CommandGroup::kRun,
+      "see it all work on this machine: broker, sensors, windows",
+      "Runs an embedded Kafka broker, simulated sensors and a consumer in one process and shows the windows as they "
+      "fill. Leaves nothing behind but the table that it names at the end.",
+      {{"half a minute with 20 sensors", "culvert demo"},
+       {"hopping minutes of 100 sensors", "culvert demo --devices 100 --rate 500 --window 60s --advance 10s"}},
+      {{0, "every window of the table equals that of the independent recomputation"}, {65, "some window differs"}},
+      [] { return std::unique_ptr<Command>(std::make_unique<DemoCommand>()); }};
+}
+
+}  // namespace culvert
