@@ -15,6 +15,8 @@
 #include "app/option_groups.h"
 #include "app/sensor_options.h"
 #include "app/table.h"
+#include "app/verify_output.h"
+#include "app/verify_table.h"
 
 namespace culvert {
 
@@ -139,8 +141,11 @@ Result<int> DemoCommand::run(CommandContext& context) {
   if (watch.error()) return *watch.error();
   if (!consumed) return consumed.error();
   context.out.line(demo_line(watch.last()));
+  const auto report = verify_table(config, kTopic, *readable, context);
+  if (!report) return report.error();
+  context.out.write(oracle::report_text(*report));
   context.out.line("table: " + table_name);
-  return 0;
+  return report->good() ? 0 : exit_code(ErrorKind::kData);
 }
 
 }  // namespace
@@ -151,7 +156,9 @@ CommandSpec demo_command() {
       CommandGroup::kRun,
       "see it all work on this machine: broker, sensors, windows",
       "Runs an embedded Kafka broker, simulated sensors and a consumer in one process and shows the windows as they "
-      "fill. Leaves nothing behind but the table that it names at the end.",
+      "fill; then works out every window again, independently, and compares. Leaves nothing behind but the table that "
+      "it "
+      "names at the end.",
       {{"half a minute with 20 sensors", "culvert demo"},
        {"hopping minutes of 100 sensors", "culvert demo --devices 100 --rate 500 --window 60s --advance 10s"}},
       {{0, "every window of the table equals that of the independent recomputation"}, {65, "some window differs"}},

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/verify_table.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "app/log_scan.h"
+#include "app/progress_line.h"
+
+namespace culvert {
+
+namespace {
+
+constexpr Millis kQueryTimeout{30'000};
+
+// A topic made anew has another id, whatever its offsets are.
+Result<void> check_topic_id(const kafka::PartitionReader& reader, const oracle::Verifier& verifier) {
+  const auto id = reader.topic_id(kQueryTimeout);
+  if (!id) return id.error();
+  for (const PartitionCheckpoint& at : verifier.checkpoints()) {
+    const std::string& stored = at.checkpoint.topic_id;
+    if (stored.empty() || id->empty() || stored == *id) continue;
+    return Error::fatal(ErrorKind::kData,
+                        fmt::format("{}: the table was made from a topic with id {}, now it is {}: the topic was made "
+                                    "anew (consume it with --generation {}; what the table holds of the former one "
+                                    "cannot be verified any more)",
+                                    at.where.name(), stored, *id, at.where.generation + 1));
+  }
+  return {};
+}
+
+Result<std::vector<oracle::LogExtent>> log_extents(const kafka::PartitionReader& reader) {
+  std::vector<oracle::LogExtent> logs;
+  for (std::int32_t i = 0; i < reader.partition_count(); ++i) {
+    const auto range = reader.log_range(PartitionId{i}, kQueryTimeout);
+    if (!range) return range.error();
+    logs.push_back({PartitionId{i}, range->log_start, range->log_end});
+  }
+  return logs;
+}
+
+}  // namespace
+
+Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, const std::string& topic,
+                                          ReadableTable& table, CommandContext& context) {
+  auto loaded = oracle::Verifier::load(*table.reader, table.definition, topic);
+  if (!loaded) return loaded.error();
+  oracle::Verifier& verifier = **loaded;
+  kafka::ReaderOptions options;
+  options.topic = topic;
+  auto reader = kafka::PartitionReader::open(config, options);
+  if (!reader) return reader.error();
+  if (auto same = check_topic_id(**reader, verifier); !same) return same.error();
+  // After the table was read: everything it holds is in the log by now.
+  const auto logs = log_extents(**reader);
+  if (!logs) return logs.error();
+  const auto plan = verifier.plan(*logs);
+  if (!plan) return plan.error();
+  std::vector<kafka::ReadRange> ranges;
+  std::int64_t total = 0;
+  for (const auto& [partition, range] : *plan) {
+    ranges.push_back({partition, range.first, range.next});
+    total += range.next - range.first;
+  }
+  ProgressLine progress("verify", ProgressGoal{total, {}}, context.log, context.live, context.clock);
+  std::int64_t done = 0;
+  const auto scanned =
+      scan_log(**reader, ranges, context.stop, [&](PartitionId partition, std::span<const Record> records) {
+        verifier.add(partition, records);
+        done += static_cast<std::int64_t>(records.size());
+        progress.update(done);
+        return true;
+      });
+  progress.finish();
+  if (!scanned) return scanned.error();
+  if (!*scanned) return Error::fatal(ErrorKind::kTryAgain, "interrupted: nothing was compared");
+  return verifier.finish();
+}
+
+}  // namespace culvert
