@@ -115,7 +115,8 @@ TEST_F(Fault, AFatalErrorOfTheIdempotenceProtocolFailsWhatWasUnderWayAndGoesOn) 
   ASSERT_TRUE(producer.ok()) << producer.error().message;
   const auto send = [&](int count) {
     for (int i = 0; i < count; ++i) {
-      const Result<void> sent = (*producer)->send({.key = "k", .value = "v", .partition = PartitionId{0}});
+      const Result<void> sent =
+          (*producer)->send({.key = "k", .value = "private content", .partition = PartitionId{0}});
       ASSERT_TRUE(sent.ok()) << sent.error().message;
     }
     const Result<void> flushed = (*producer)->flush(kPatience);
@@ -132,6 +133,9 @@ TEST_F(Fault, AFatalErrorOfTheIdempotenceProtocolFailsWhatWasUnderWayAndGoesOn) 
   EXPECT_GE(counters.failed, 1u);
   EXPECT_LE(counters.failed, 100u);
   ASSERT_TRUE((*producer)->first_failure().has_value());
+  EXPECT_NE((*producer)->first_failure()->message.find("topic 'telemetry'"), std::string::npos);
+  EXPECT_EQ((*producer)->first_failure()->message.find("private content"), std::string::npos)
+      << "an error must not show a record's value: " << (*producer)->first_failure()->message;
   Reader reader(config);
   reader.poll_until([&] { return reader.received() >= counters.acknowledged; }, "every acknowledged record came");
 }

@@ -109,6 +109,7 @@ TEST_F(Group, ARevocationWaitsForItsAnswerAndNothingIsDeliveredMeanwhile) {
   EXPECT_EQ(first.received(), 40u);
   EXPECT_TRUE(second.assigned.empty()) << "the partitions are still being drained";
   broker->watch_requests();
+  first.hold_revocation = false;
   first.consumer().commit(PartitionId{0}, Offset{10});
   first.consumer().revoke_done();
   poll_both(

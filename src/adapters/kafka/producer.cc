@@ -172,7 +172,9 @@ void Producer::Impl::on_delivery(const rd_kafka_message_t* message) {
   }
   ++counters_.failed;
   if (first_failure_) return;
-  Error error = to_error(message->err, what(), rd_kafka_message_errstr(message));
+  // Not rd_kafka_message_errstr(): in a producer it would take the record's value for the text of the error.
+  const char* text = rd_kafka_message_produce_errstr(message);
+  Error error = to_error(message->err, what(), text == nullptr ? "" : text);
   // A time-out is only the end of the story; the connection's own complaint is its cause.
   if (message->err == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT && notes_.latest()) error = notes_.latest()->within(what());
   const bool purged = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
