@@ -104,9 +104,16 @@ std::string format_scaled(Int128 value, int digits) {
   auto at = buffer.size();
   UInt128 rest = value < 0 ? -static_cast<UInt128>(value) : static_cast<UInt128>(value);
   bool significant = false;  // false while only trailing zeros of the fraction were seen
+  // Nearly every value fits 64 bits, whose division by a constant is a multiplication; that of 128 bits is a call.
+  const auto take_digit = [&rest] {
+    const auto low = static_cast<std::uint64_t>(rest);
+    const bool small = rest >> 64 == 0;
+    const auto d = static_cast<char>('0' + static_cast<int>(small ? low % 10 : static_cast<std::uint64_t>(rest % 10)));
+    rest = small ? UInt128{low / 10} : rest / 10;
+    return d;
+  };
   for (int i = 0; i < digits; ++i) {
-    const auto d = static_cast<char>('0' + static_cast<int>(rest % 10));
-    rest /= 10;
+    const char d = take_digit();
     if (d != '0' || significant) {
       buffer[--at] = d;
       significant = true;
@@ -114,8 +121,7 @@ std::string format_scaled(Int128 value, int digits) {
   }
   if (significant) buffer[--at] = '.';
   do {
-    buffer[--at] = static_cast<char>('0' + static_cast<int>(rest % 10));
-    rest /= 10;
+    buffer[--at] = take_digit();
   } while (rest != 0);
   if (value < 0) buffer[--at] = '-';
   return {buffer.data() + at, buffer.size() - at};

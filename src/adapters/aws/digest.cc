@@ -80,11 +80,11 @@ Digest hmac_sha256(std::string_view key, std::string_view data) {
 }
 
 std::string hex(const Digest& digest) {
-  std::string text;
-  text.reserve(2 * digest.size());
+  std::string text(2 * digest.size(), '0');
+  char* out = text.data();
   for (const std::uint8_t byte : digest) {
-    text += kHexLower[byte >> 4];
-    text += kHexLower[byte & 15];
+    *out++ = kHexLower[byte >> 4];
+    *out++ = kHexLower[byte & 15];
   }
   return text;
 }

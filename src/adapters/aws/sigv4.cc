@@ -23,6 +23,10 @@ std::string lower(std::string_view text) {
 
 // Without white space at the ends, and with one space for each run of it.
 void append_trimmed(std::string& out, std::string_view value) {
+  if (value.find_first_of(" \t\r\n") == std::string_view::npos) {
+    out.append(value);
+    return;
+  }
   bool pending_space = false;
   bool any = false;
   for (const char c : value) {
@@ -156,7 +160,7 @@ std::optional<std::chrono::sys_seconds> parse_amz_date(std::string_view text) {
 }
 
 std::string Signer::scope(std::string_view date) const {
-  return fmt::format("{}/{}/{}/aws4_request", date.substr(0, 8), region_, service_);
+  return std::string(date.substr(0, 8)) + "/" + region_ + "/" + service_ + "/aws4_request";
 }
 
 const Digest& Signer::signing_key(std::string_view day, const Credentials& credentials) {
@@ -173,34 +177,60 @@ const Digest& Signer::signing_key(std::string_view day, const Credentials& crede
 
 std::string Signer::signature(const std::string& canonical_request_text, const std::string& date,
                               const Credentials& credentials) {
-  std::string to_sign;
-  to_sign.reserve(160);
-  to_sign.append(kAlgorithm).append("\n").append(date).append("\n").append(scope(date)).append("\n");
-  to_sign.append(hex(sha256(canonical_request_text)));
+  const std::string to_sign =
+      fmt::format("{}\n{}\n{}\n{}", kAlgorithm, date, scope(date), hex(sha256(canonical_request_text)));
   const Digest& key = signing_key(std::string_view(date).substr(0, 8), credentials);
   return hex(hmac_sha256(as_text(key), to_sign));
 }
 
-void Signer::sign(http::Request& request, const std::string& host, const Credentials& credentials,
-                  std::chrono::sys_seconds now) {
-  const std::string date = amz_date(now);
-  request.headers.push_back({"X-Amz-Date", date});
-  if (!credentials.session_token.empty()) {
-    request.headers.push_back({"X-Amz-Security-Token", credentials.session_token});
-  }
-  // The client adds Host; here it takes part in the signature only.
-  request.headers.push_back({"Host", host});
+bool Signer::fits(const http::Request& request, const std::string& host, const Credentials& credentials,
+                  std::chrono::sys_seconds now) const {
+  const Template& t = template_;
+  return t.made && t.time == now && t.access_key_id == credentials.access_key_id &&
+         t.session_token == credentials.session_token && t.host == host && t.method == request.method &&
+         t.target == request.target && t.headers == request.headers;
+}
+
+void Signer::make_template(const http::Request& request, const std::string& host, const Credentials& credentials,
+                           std::chrono::sys_seconds now) {
+  template_ = {now,
+               credentials.access_key_id,
+               credentials.session_token,
+               host,
+               request.method,
+               request.target,
+               request.headers,
+               amz_date(now),
+               {},
+               {},
+               {},
+               true};
+  Template& t = template_;
+  std::vector<http::Header> headers = request.headers;
+  headers.push_back({"X-Amz-Date", t.date});
+  if (!t.session_token.empty()) headers.push_back({"X-Amz-Security-Token", t.session_token});
+  headers.push_back({"Host", host});
   const std::string_view target = request.target;
   const auto question = target.find('?');
-  const std::string body_hash = hex(sha256(request.body));
-  const CanonicalRequest canonical =
-      canonical_request({request.method, target.substr(0, question),
-                         question == std::string_view::npos ? QueryPairs{} : parse_query(target.substr(question + 1)),
-                         request.headers, body_hash});
-  request.headers.back() = {
-      "Authorization",
-      fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature={}", kAlgorithm, credentials.access_key_id,
-                  scope(date), canonical.signed_headers, signature(canonical.text, date, credentials))};
+  CanonicalRequest canonical = canonical_request(
+      {request.method, target.substr(0, question),
+       question == std::string_view::npos ? QueryPairs{} : parse_query(target.substr(question + 1)), headers, ""});
+  t.canonical = std::move(canonical.text);
+  t.to_sign = fmt::format("{}\n{}\n{}\n", kAlgorithm, t.date, scope(t.date));
+  t.authorization = fmt::format("{} Credential={}/{}, SignedHeaders={}, Signature=", kAlgorithm, t.access_key_id,
+                                scope(t.date), canonical.signed_headers);
+}
+
+void Signer::sign(http::Request& request, const std::string& host, const Credentials& credentials,
+                  std::chrono::sys_seconds now) {
+  if (!fits(request, host, credentials, now)) make_template(request, host, credentials, now);
+  const Template& t = template_;
+  const std::string canonical = t.canonical + hex(sha256(request.body));
+  const std::string to_sign = t.to_sign + hex(sha256(canonical));
+  const Digest& key = signing_key(std::string_view(t.date).substr(0, 8), credentials);
+  request.headers.push_back({"X-Amz-Date", t.date});
+  if (!t.session_token.empty()) request.headers.push_back({"X-Amz-Security-Token", t.session_token});
+  request.headers.push_back({"Authorization", t.authorization + hex(hmac_sha256(as_text(key), to_sign))});
 }
 
 std::string Signer::presign(std::string_view method, const std::string& host, std::string_view path, QueryPairs query,

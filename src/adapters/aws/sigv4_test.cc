@@ -115,6 +115,30 @@ TEST(SigV4, PresignedUrlsAgree) {
   EXPECT_GE(checked, 2);
 }
 
+// What is kept from one request to the next must not leak into one that differs in anything.
+TEST(SigV4, SignerThatHasSignedOthersSignsAsANewOneDoes) {
+  const auto now = *parse_amz_date("20260304T235959Z");
+  const auto sign = [&](Signer& signer, int variant) {
+    http::Request request{.method = variant == 1 ? "PUT" : "POST", .target = variant == 2 ? "/x?b=1&a=2" : "/"};
+    request.headers = {{"Content-Type", variant == 3 ? "text/plain" : "application/x-amz-json-1.0"}};
+    if (variant == 4) request.headers.push_back({"X-Amz-Target", "DynamoDB_20120810.PutItem"});
+    request.body = variant == 5 ? "other" : "body";
+    const Credentials credentials{variant == 6 ? "OTHER" : "AKID", variant == 7 ? "other secret" : "secret",
+                                  variant == 8 ? "token" : "", std::nullopt};
+    signer.sign(request, variant == 9 ? "other.test" : "host.test", credentials,
+                now + std::chrono::seconds{variant == 10 ? 1 : 0});
+    return request.headers;
+  };
+  Signer used("eu-central-1", "dynamodb");
+  for (int variant = 0; variant <= 10; ++variant) {
+    for (int other = 0; other <= 10; ++other) {
+      (void)sign(used, other);
+      Signer fresh("eu-central-1", "dynamodb");
+      EXPECT_EQ(sign(used, variant), sign(fresh, variant)) << other << " before " << variant;
+    }
+  }
+}
+
 TEST(SigV4, SigningKeyFollowsDayAndSecret) {
   Signer signer("eu-central-1", "dynamodb");
   const Credentials first{"A", "secret-1", "", std::nullopt};

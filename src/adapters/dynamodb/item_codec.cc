@@ -164,7 +164,7 @@ std::string item_put(const TableNames& tables, const ItemFormat& format, const I
   begin_put(out, tables.items);
   append_item_key(out, put.key);
   out.append(",");
-  append_text(out, "window_stop", format_utc(put.window_end));
+  out.append("\"window_stop\":{\"S\":\"").append(format_utc(put.window_end)).append("\"}");
   append_value_number(out, "avg_", format.value_name, format_micro(summary.mean));
   append_value_number(out, "min_", format.value_name, format_micro(a.min));
   append_value_number(out, "max_", format.value_name, format_micro(a.max));

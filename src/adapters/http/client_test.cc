@@ -254,7 +254,15 @@ TEST_F(ClientTest, HeaderInjectionIsRefused) {
   EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X-A", "1\r\nX-B: 2"}}}).ok());
   EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X: A", "1"}}}).ok());
   EXPECT_FALSE(client.call(server.endpoint(), {.target = "/a b"}).ok());
+  for (const char bad : {'\0', '\n', '\r', '\x1f', '\x7f'}) {
+    for (std::size_t at = 0; at < 20; ++at) {
+      std::string value(20, '~');
+      value[at] = bad;
+      EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X-A", value}}}).ok()) << at;
+    }
+  }
   EXPECT_EQ(server.requests(), 0U);
+  EXPECT_TRUE(client.call(server.endpoint(), {.headers = {{"X-A", " ~\x80\xff\xc3\xbc value with spaces"}}}).ok());
 }
 
 TEST_F(ClientTest, EndingTheClientFailsWhatIsUnderWay) {

@@ -46,6 +46,7 @@ struct Url {
 struct Header {
   std::string name;
   std::string value;
+  friend bool operator==(const Header&, const Header&) = default;
 };
 
 // ASCII case is ignored in header names.
