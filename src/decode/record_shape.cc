@@ -110,7 +110,7 @@ const char* read_timestamp_number(const char* at, const char* end, Reading& read
     const std::size_t count = swar::bytes_before(swar::non_digits(values));
     if (count == 0) return nullptr;
     const std::size_t kept = std::min<std::size_t>(3, count);
-    thousandths = swar::digits_value(values, kept) * kPowersOfTen[3 - kept];
+    thousandths = std::uint64_t{swar::digits_value(values, kept)} * kPowersOfTen[3 - kept];
     at += count;
     bool dropped = false;
     if (count == 8) at = skip_digits(at, end, dropped);
