@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the consumer's reports become in the demo: figures, drawings, and the end.
 //
-// Flow    ConsumeSession's reports, DemoFeed's figures -> [DemoWatch] -> live area or stdout; DemoStop when all is done.
+// Flow    ConsumeSession's reports, DemoFeed's figures -> [DemoWatch] -> live area or stdout; DemoStop at the end.
 // Owner   demo_command.cc; called on the session's thread.
 // Time    steady clock.
 // Bounds  reads at most 10 000 of the newest items for one drawing.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""README's commands are real: make has the targets, the program has the commands and options, and the demo ends as shown."""
+"""README's commands are real: the targets, commands and options exist, and the demo ends as shown."""
 import pathlib
 import re
 import shlex
@@ -22,7 +22,8 @@ class Readme(CulvertTest):
         targets = [words[1] for words in command_lines() if words[0] == "make"]
         self.assertIn("demo", targets)
         for target in targets + re.findall(r"`make ([a-z-]+)`", README):
-            done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=60,
+                                  check=False)
             self.assertEqual(done.returncode, 0, f"make {target}: {done.stderr}")
 
     def test_commands_and_options_exist(self):
