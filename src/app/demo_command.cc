@@ -141,7 +141,9 @@ Result<int> DemoCommand::run(CommandContext& context) {
   if (watch.error()) return *watch.error();
   if (!consumed) return consumed.error();
   context.out.line(demo_line(watch.last()));
-  const auto report = verify_table(config, kTopic, *readable, context);
+  // The stop that ended the sending must not end the comparison too; a second signal still ends the process.
+  const DemoStop never;
+  const auto report = verify_table(config, kTopic, *readable, never, context);
   if (!report) return report.error();
   context.out.write(oracle::report_text(*report));
   context.out.line("table: " + table_name);

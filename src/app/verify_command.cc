@@ -31,7 +31,8 @@ class VerifyCommand final : public Command {
     if (!target) return target.error();
     auto table = open_reader(table_.table());
     if (!table) return table.error();
-    const auto report = verify_table(kafka_client_config(*target, context.log), target->topic, *table, context);
+    const auto report =
+        verify_table(kafka_client_config(*target, context.log), target->topic, *table, context.stop, context);
     if (!report) return report.error();
     if (format_ == VerifyFormat::kJson) {
       context.out.line(oracle::report_json(*report));

@@ -44,7 +44,7 @@ Result<std::vector<oracle::LogExtent>> log_extents(const kafka::PartitionReader&
 }  // namespace
 
 Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, const std::string& topic,
-                                          ReadableTable& table, CommandContext& context) {
+                                          ReadableTable& table, const StopFlag& stop, CommandContext& context) {
   auto loaded = oracle::Verifier::load(*table.reader, table.definition, topic);
   if (!loaded) return loaded.error();
   oracle::Verifier& verifier = **loaded;
@@ -66,13 +66,12 @@ Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, cons
   }
   ProgressLine progress("verify", ProgressGoal{total, {}}, context.log, context.live, context.clock);
   std::int64_t done = 0;
-  const auto scanned =
-      scan_log(**reader, ranges, context.stop, [&](PartitionId partition, std::span<const Record> records) {
-        verifier.add(partition, records);
-        done += static_cast<std::int64_t>(records.size());
-        progress.update(done);
-        return true;
-      });
+  const auto scanned = scan_log(**reader, ranges, stop, [&](PartitionId partition, std::span<const Record> records) {
+    verifier.add(partition, records);
+    done += static_cast<std::int64_t>(records.size());
+    progress.update(done);
+    return true;
+  });
   progress.finish();
   if (!scanned) return scanned.error();
   if (!*scanned) return Error::fatal(ErrorKind::kTryAgain, "interrupted: nothing was compared");

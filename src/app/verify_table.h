@@ -3,7 +3,7 @@
 //
 // Flow    table -> Verifier; log -> Verifier; [verify_table] -> VerifyReport.
 // Owner   free function, on the calling thread.
-// Time    shows progress; ends early when a stop is requested.
+// Time    shows progress; ends early when `stop` is requested.
 // Bounds  those of Verifier: the table's items are held in memory.
 // See     verifier.h, log_scan.h.
 #pragma once
@@ -19,6 +19,7 @@ namespace culvert {
 
 // Error (kData): the topic is not the one the table was made from.  Differences are no error: see VerifyReport::good().
 [[nodiscard]] Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, const std::string& topic,
-                                                        ReadableTable& table, CommandContext& context);
+                                                        ReadableTable& table, const StopFlag& stop,
+                                                        CommandContext& context);
 
 }  // namespace culvert
