@@ -173,6 +173,7 @@ class PartitionPipeline {
   struct Round;
   std::vector<FlightItem> collect_items();
   void collect_panes(std::vector<FlightItem>& items);
+  void count_device_heap();
   void collect_windows(std::vector<FlightItem>& items);
   [[nodiscard]] std::optional<Mark> trailing_mark() const;
   Result<Decision> decide(const FlightItem& item, ItemPut& put);

@@ -77,7 +77,7 @@ std::vector<PartitionPipeline::FlightItem> PartitionPipeline::collect_items() {
   std::vector<FlightItem> items;
   if (options_.emission == Emission::kEarly) collect_panes(items);
   collect_windows(items);
-  if (panes_.empty() && windows_.empty()) device_heap_bytes_ = 0;
+  count_device_heap();
   // Sorted, because an ordered table is several times faster to write in its own order.
   std::sort(items.begin(), items.end(), [](const FlightItem& a, const FlightItem& b) {
     return std::tie(a.key.window_start, a.key.device) < std::tie(b.key.window_start, b.key.device);
@@ -95,6 +95,16 @@ std::vector<PartitionPipeline::FlightItem> PartitionPipeline::collect_items() {
   }
   items.erase(kept, items.end());
   return items;
+}
+
+// What is left are open windows, for which final emission waits.
+void PartitionPipeline::count_device_heap() {
+  if (std::exchange(device_heap_bytes_, 0) == 0) return;
+  for (const Buckets* buckets : {&panes_, &windows_}) {
+    for (const auto& [start, bucket] : *buckets) {
+      for (const auto& [device, delta] : bucket.deltas) device_heap_bytes_ += device.heap_bytes();
+    }
+  }
 }
 
 void PartitionPipeline::collect_panes(std::vector<FlightItem>& items) {

@@ -374,6 +374,27 @@ TEST_F(PipelineTest, FinalEmissionCorrectsAHoppingWindowOnce) {
   EXPECT_EQ(items(table_), closed);
 }
 
+TEST_F(PipelineTest, WhatFinalEmissionHasWrittenTakesNoMemory) {
+  options_.emission = Emission::kFinal;
+  options_.definition.key_type = KeyType::kString;
+  Log log;
+  for (int window = 0; window < 50; ++window) {
+    for (int device = 0; device < 4; ++device) {
+      log.text(fmt::format(R"({{"device_id": "{}{}", "timestamp": "{}", "temperature": 1}})", std::string(200, 'x'),
+                           device, format_utc(EventTime{Log::kStart + window * 60'000})));
+    }
+  }
+  auto d = driver();
+  ASSERT_TRUE(d.start().ok());
+  std::size_t settled = 0;
+  for (std::size_t i = 0; i < 200; i += 4) {
+    ASSERT_TRUE(d.pipe(log.part(i, i + 4)).ok());
+    ASSERT_TRUE(*d.flush());
+    if (i == 40) settled = d.pipeline().memory_bytes();
+  }
+  EXPECT_EQ(d.pipeline().memory_bytes(), settled);
+}
+
 TEST_F(PipelineTest, EveryRecordIsInExactlyOneGroupAtAnyMoment) {
   Log log;
   for (int i = 0; i < 50; ++i) {

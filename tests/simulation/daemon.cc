@@ -179,7 +179,7 @@ void Daemon::load(const Claim& claim) {
   auto answer = std::make_shared<Answer>();
   const auto wire = [this, claim, answer] {
     if (answer->loaded) return false;
-    // The end of the log first: what is stored later can only be behind an even later end.
+    // The checkpoint first: an end that is asked for later can only be behind it.
     auto stored = shared_.table.load_checkpoint(log(claim).where);
     if (!stored) return true;
     *answer = Answer{*std::move(stored), log_state(claim), true};
