@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenarios over both accounts.  Each has a world of its own and returns None, or what is wrong."""
 
+import base64
 import json
+import re
+import shutil
 import subprocess
 
 from accounts import Deployment, Root, handed_over, root_principal, ANALYTICS
@@ -361,3 +364,55 @@ def nothing_but_named_ports_leaves(worlds):
             if root.of_type("aws_nat_gateway"):
                 return f"{root.folder}: there is a NAT gateway"
     return None
+
+
+README_BLOCK = re.compile(r"<!-- run: (stream|analytics) -->\n```sh\n(.*?)```", re.S)
+
+
+@scenario
+def the_readme_leads_through(worlds):
+    """Its commands, as they stand there, from the first apply to the last destroy."""
+    workspace = worlds.empty()
+    folder = workspace.folder
+    for package, place in ((workspace.function_package, "build/lambda/culvert-lambda.zip"),
+                           (workspace.program_package, "build/infra/culvert.tar.gz")):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package, folder / place)
+    shim = folder / "bin"
+    shim.mkdir()
+    (shim / "tofu").symlink_to(worlds.toolchain.binary())
+    blocks = README_BLOCK.findall((INFRA / "README.md").read_text())
+    values = {}
+    for root, commands in blocks:
+        environment = {**workspace.environment(None), **values, "PATH": f"{shim}:/usr/bin:/bin",
+                       "TF_CLI_ARGS_apply": "-auto-approve -no-color", "TF_CLI_ARGS_destroy": "-auto-approve -no-color"}
+        result = subprocess.run(["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
+        if result.returncode != 0:
+            return f"{root}: {commands}\n{result.stdout[-4000:]}"
+        values.update(copied_by_hand(workspace, root))
+    left = [key for account in (STREAM_ACCOUNT, ANALYTICS_ACCOUNT) for key in workspace.account(account)["records"]]
+    return wrong((len(blocks) == 5, f"the README has {len(blocks)} blocks to run"), (not left, f"left: {left}"))
+
+
+def copied_by_hand(workspace, root):
+    """What a reader carries from one account to the other."""
+    _, output = workspace.tofu(f"accounts/{root}", "output", "-json")
+    outputs = {name: x["value"] for name, x in json.loads(output).items()}
+    if root == "analytics":
+        return {"ACCEPTED_ENDPOINTS": json.dumps(outputs.get("accepted_endpoints", {}))}
+    return {"CONNECTION_SECRET_ARN": outputs.get("connection_secret_arn", ""),
+            "CREDENTIALS_SECRET_ARN": outputs.get("credentials_secret_arn", "")}
+
+
+@scenario
+def the_sensors_first_start_is_a_script(worlds):
+    """As the launch template carries it: shell that parses, a unit that keeps its lines, no secret."""
+    template = worlds.shared().stream.of_type("aws_launch_template")[0]
+    script = base64.b64decode(template["user_data"]).decode()
+    parsed = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, timeout=30)
+    unit = re.search(r"<<'UNIT'\n(.*?)\nUNIT\n", script, re.S)
+    sections = re.findall(r"^\[(\w+)\]$", unit[1], re.M) if unit else []
+    return wrong((parsed.returncode == 0, parsed.stderr),
+                 (sections == ["Unit", "Service", "Install"], f"the unit has the sections {sections}"),
+                 ("${" not in script, "a placeholder was left"))
