@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of docs/ARCHITECTURE.md: Style that a machine can check.  Each is a function from a File to findings (line, message)."""
+"""The rules of style that a machine can check.  Each is a function from a File to findings (line, message)."""
 
 import dataclasses
 import functools
@@ -252,7 +252,7 @@ def header_comment(file):
     if tuple(labels) != LABELS:
         missing = [label for label in LABELS if label not in labels]
         what = f"without {', '.join(missing)}" if missing else "not in this order: " + ", ".join(LABELS)
-        yield 1, f"header comment {what}: five labelled lines say what the signatures cannot (docs/ARCHITECTURE.md: Style)"
+        yield 1, f"header comment {what}: five labelled lines say what the signatures cannot"
 
 
 @rule("pragma-once")
