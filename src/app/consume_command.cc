@@ -25,7 +25,7 @@ class ConsumeCommand final : public Command {
  public:
   void declare(OptionSet& options) override {
     kafka_.declare(options, GroupOption::kRequired);
-    table_.declare(options);
+    table_.declare(options, TableUse::kWrite);
     definition_.declare(options);
     options.heading("When results become visible");
     options.duration("flush-interval", &flush_interval_, "How often changed windows are written.");
@@ -58,7 +58,7 @@ class ConsumeCommand final : public Command {
     const auto budget = memory_budget(memory_limit_);
     if (!budget) return budget.error();
     ConsumeSettings settings = make_settings(*target, *budget, context.log);
-    auto table = open_table(table_.table(), settings.member.pipeline.definition);
+    auto table = open_table(table_.table(), settings.member.pipeline.definition, context.clock);
     if (!table) return table.error();
     auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
     if (!session) return session.error();
@@ -98,6 +98,10 @@ class ConsumeCommand final : public Command {
     if (flush_interval_.count() < 10 || flush_interval_.count() > 3'600'000) {
       return Error::fatal(ErrorKind::kUsage, "--flush-interval is 10ms to 1h");
     }
+    const auto& expire_after = table_.table().expire_after;
+    if (expire_after && *expire_after <= definition_.definition().allowed_lateness) {
+      return Error::fatal(ErrorKind::kUsage, "--expire-after must be longer than --allowed-lateness");
+    }
     if (replay_from_ && definition_.definition().kind == WindowKind::kBatch) {
       return Error::fatal(ErrorKind::kUsage,
                           "--replay-from does not go with --window batch: such windows depend on how "
@@ -119,6 +123,7 @@ class ConsumeCommand final : public Command {
     settings.member.memory_limit_bytes = static_cast<std::size_t>(budget.delta_bytes);
     settings.member.pipeline.definition = definition_.definition();
     settings.member.pipeline.emission = emission_;
+    settings.member.pipeline.expire_after = table_.table().expire_after;
     std::random_device salt;
     settings.member.pipeline.hash_salt = (std::uint64_t{salt()} << 32) | salt();
     settings.start = start_;
@@ -154,6 +159,9 @@ CommandSpec consume_command() {
       "letters. SIGTERM or SIGINT flushes, checkpoints, commits and leaves the group.",
       {{"windows of one minute in a SQLite file",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db"},
+       {"the same in DynamoDB, for trying it on this machine",
+        "culvert consume -b localhost:9092 -t sensors -G windows --table dynamodb:windows --create-table --region "
+        "eu-central-1 --endpoint-url http://localhost:8000"},
        {"hopping windows, only when closed",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --window 60s --advance 10s --emit "
         "final"},
@@ -162,7 +170,8 @@ CommandSpec consume_command() {
       {{65, "the table, its definition or the topic's incarnation contradict what was asked"},
        {69, "Kafka or the table cannot be reached"},
        {74, "the table's disk is full, read-only or failing"},
-       {77, "authentication or authorisation was refused"}},
+       {77, "Kafka or AWS refused authentication or authorisation, or there are no AWS credentials"},
+       {78, "a DynamoDB table is missing or has another key"}},
       [] { return std::unique_ptr<Command>(std::make_unique<ConsumeCommand>()); }};
 }
 

@@ -17,7 +17,7 @@ enum class DeadLetterFormat : std::uint8_t { kTable, kJson };
 class DeadLettersListCommand final : public Command {
  public:
   void declare(OptionSet& options) override {
-    table_.declare(options);
+    table_.declare(options, TableUse::kRead);
     options.heading("Output");
     options.choice<DeadLetterFormat>(
         "format", {{"table", DeadLetterFormat::kTable}, {"json", DeadLetterFormat::kJson}}, &format_,
@@ -25,7 +25,7 @@ class DeadLettersListCommand final : public Command {
   }
 
   Result<int> run(CommandContext& context) override {
-    auto table = open_reader(table_.table());
+    auto table = open_reader(table_.table(), context.clock);
     if (!table) return table.error();
     AlignedRows rows({{"position"}, {"time"}, {"reason"}, {"detail"}, {"key"}, {"value"}}, context.out);
     const auto scanned = table->reader->scan_dead_letters([&](const DeadLetter& letter) {

@@ -41,7 +41,7 @@ class DemoCommand final : public Command {
     options.heading("Windows");
     options.duration("window", &window_, "Length of a window.");
     options.duration("advance", &advance_, "Distance between the starts of windows.").default_text = "as --window";
-    table_.declare(options, kTableToMake);
+    table_.declare(options, TableUse::kWrite, kTableToMake);
     options.find("table")->default_text = "a new SQLite file in the directory for temporary files";
     options.finish([this] { return check(); });
   }
@@ -55,6 +55,7 @@ class DemoCommand final : public Command {
   [[nodiscard]] Definition definition() const;
   // The table's file is made by the demo: one that exists holds another log's windows.
   [[nodiscard]] Result<TableSpec> new_table() const;
+  [[nodiscard]] static Result<void> check_empty(ReadableTable& table, const TableSpec& spec);
   [[nodiscard]] ConsumeSettings consume_settings(const kafka::KafkaConfig& config) const;
 
   SensorOptions sensors_;
@@ -85,9 +86,7 @@ Definition DemoCommand::definition() const {
 
 Result<TableSpec> DemoCommand::new_table() const {
   TableSpec spec = table_.table();
-  if (spec.kind != TableKind::kSqlite) {
-    return Error::fatal(ErrorKind::kUsage, "the demo writes into SQLite only: --table sqlite:FILE");
-  }
+  if (spec.kind == TableKind::kDynamoDb) return spec;
   if (spec.name != "?") {
     if (!std::filesystem::exists(spec.name)) return spec;
     return Error::fatal(ErrorKind::kUsage,
@@ -100,6 +99,15 @@ Result<TableSpec> DemoCommand::new_table() const {
   }
   spec.name = folder + "/readings.sqlite";
   return spec;
+}
+
+Result<void> DemoCommand::check_empty(ReadableTable& table, const TableSpec& spec) {
+  const auto checkpoints = table.reader->checkpoints();
+  if (!checkpoints) return checkpoints.error();
+  if (checkpoints->empty()) return {};
+  return Error::fatal(ErrorKind::kUsage, fmt::format("--table {}: it holds the windows of another log; the demo needs "
+                                                     "an empty one",
+                                                     table_name(spec)));
 }
 
 ConsumeSettings DemoCommand::consume_settings(const kafka::KafkaConfig& config) const {
@@ -125,17 +133,18 @@ Result<int> DemoCommand::run(CommandContext& context) {
 
   auto producer = kafka::Producer::open(config, {.topic = kTopic});
   if (!producer) return producer.error();
-  auto table = open_table(*spec, definition());
+  auto table = open_table(*spec, definition(), context.clock);
   if (!table) return table.error();
-  auto readable = open_reader(*spec);
+  auto readable = open_reader(*spec, context.clock);
   if (!readable) return readable.error();
+  if (auto empty = check_empty(*readable, *spec); !empty) return empty.error();
   auto session = ConsumeSession::open(consume_settings(config), *std::move(table), context.log, context.clock);
   if (!session) return session.error();
 
-  const std::string table_name = "sqlite:" + spec->name;
+  const std::string name = table_name(*spec);
   const DemoFeed feed(*std::move(producer), sensors_.plan(context.clock.wall()), context.stop, context.clock);
   DemoStop stop;
-  DemoWatch watch(context, feed, *readable->reader, table_name, stop);
+  DemoWatch watch(context, feed, *readable->reader, name, stop);
   const auto consumed = (*session)->run(stop, [&](const ConsumeReport& report) { watch.on_report(report); });
   context.live.clear();
   if (watch.error()) return *watch.error();
@@ -146,7 +155,7 @@ Result<int> DemoCommand::run(CommandContext& context) {
   const auto report = verify_table(config, kTopic, *readable, never, context);
   if (!report) return report.error();
   context.out.write(oracle::report_text(*report));
-  context.out.line("table: " + table_name);
+  context.out.line("table: " + name);
   return report->good() ? 0 : exit_code(ErrorKind::kData);
 }
 

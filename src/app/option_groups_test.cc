@@ -17,7 +17,7 @@ class OptionGroupsTest : public ::testing::Test {
   OptionGroupsTest() {
     kafka_.declare(options_, GroupOption::kRequired);
     definition_.declare(options_);
-    table_.declare(options_);
+    table_.declare(options_, TableUse::kWrite);
     std::filesystem::create_directory(folder_);
   }
   ~OptionGroupsTest() override { std::filesystem::remove_all(folder_); }

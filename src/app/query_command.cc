@@ -17,7 +17,7 @@ enum class QueryFormat : std::uint8_t { kTable, kJson, kCsv };
 class QueryCommand final : public Command {
  public:
   void declare(OptionSet& options) override {
-    table_.declare(options);
+    table_.declare(options, TableUse::kRead);
     options.heading("Which windows");
     options.text("device", "ID", &device_text_, "Only this device.").apply = [this](std::string_view text,
                                                                                     const OptionSource&) {
@@ -38,7 +38,7 @@ class QueryCommand final : public Command {
   }
 
   Result<int> run(CommandContext& context) override {
-    auto table = open_reader(table_.table());
+    auto table = open_reader(table_.table(), context.clock);
     if (!table) return table.error();
     if (auto read = read_device(table->definition.key_type); !read) return read.error();
     // Before the items: they may only know more than the checkpoints, so that `closed` is never said too early.

@@ -1,26 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/table.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
+#include "adapters/dynamodb/open_table.h"
 #include "adapters/sqlite/sqlite_table.h"
 
 namespace culvert {
 
 namespace {
 
-Error not_built_in(const TableSpec& spec) {
-  return Error::fatal(
-      ErrorKind::kConfiguration,
-      fmt::format("--table dynamodb:{}: this culvert was built without DynamoDB (use sqlite:FILE)", spec.name));
+dynamodb::Options dynamodb_options(const TableSpec& spec) {
+  dynamodb::Options options;
+  options.table = spec.name;
+  options.checkpoints_table = spec.checkpoints_table;
+  options.dead_letters_table = spec.dead_letters_table;
+  options.region = spec.region;
+  options.endpoint_url = spec.endpoint_url;
+  if (spec.expire_after) options.format.retention = std::chrono::ceil<std::chrono::seconds>(*spec.expire_after);
+  return options;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const Definition& definition) {
-  if (spec.kind != TableKind::kSqlite) return not_built_in(spec);
+std::string table_name(const TableSpec& spec) {
+  return (spec.kind == TableKind::kSqlite ? "sqlite:" : "dynamodb:") + spec.name;
+}
+
+Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const Definition& definition,
+                                                   const Clock& clock) {
+  if (spec.kind == TableKind::kDynamoDb) {
+    auto table = dynamodb::open_for_writing(dynamodb_options(spec), definition,
+                                            spec.create ? dynamodb::Tables::kCreate : dynamodb::Tables::kCheck, clock);
+    if (!table) return table.error();
+    return std::unique_ptr<AggregateTable>(*std::move(table));
+  }
   sqlite::OpenOptions options;
   options.mode = sqlite::OpenMode::kCreate;
   options.definition = definition;
@@ -29,8 +43,12 @@ Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const 
   return std::unique_ptr<AggregateTable>(*std::move(table));
 }
 
-Result<ReadableTable> open_reader(const TableSpec& spec) {
-  if (spec.kind != TableKind::kSqlite) return not_built_in(spec);
+Result<ReadableTable> open_reader(const TableSpec& spec, const Clock& clock) {
+  if (spec.kind == TableKind::kDynamoDb) {
+    auto readable = dynamodb::open_for_reading(dynamodb_options(spec), clock);
+    if (!readable) return readable.error();
+    return ReadableTable{std::move(readable->table), std::move(readable->definition)};
+  }
   sqlite::OpenOptions options;
   options.mode = sqlite::OpenMode::kReadOnly;
   auto table = sqlite::SqliteTable::open(spec.name, options);

@@ -10,15 +10,21 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
+#include "adapters/clock/clock.h"
 #include "app/option_groups.h"
 #include "pipeline/ports.h"
 
 namespace culvert {
 
-// Opens the table for writing; an SQLite file is made if it is not there.  Error (kData): the table was made with
-// another definition.
-[[nodiscard]] Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const Definition& definition);
+// `sqlite:windows.db`, as --table takes it.
+[[nodiscard]] std::string table_name(const TableSpec& spec);
+
+// Opens the table for writing; an SQLite file is made if it is not there, tables in DynamoDB if `spec` says so.
+// `clock` must outlive the table.  Error (kData): the table was made with another definition.
+[[nodiscard]] Result<std::unique_ptr<AggregateTable>> open_table(const TableSpec& spec, const Definition& definition,
+                                                                 const Clock& clock);
 
 struct ReadableTable {
   std::unique_ptr<TableReader> reader;
@@ -26,6 +32,6 @@ struct ReadableTable {
 };
 
 // Works while others write.
-[[nodiscard]] Result<ReadableTable> open_reader(const TableSpec& spec);
+[[nodiscard]] Result<ReadableTable> open_reader(const TableSpec& spec, const Clock& clock);
 
 }  // namespace culvert

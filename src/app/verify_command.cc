@@ -19,7 +19,7 @@ class VerifyCommand final : public Command {
  public:
   void declare(OptionSet& options) override {
     kafka_.declare(options, GroupOption::kNone);
-    table_.declare(options);
+    table_.declare(options, TableUse::kRead);
     options.heading("Output");
     options.choice<VerifyFormat>(
         "format", {{"text", VerifyFormat::kText}, {"json", VerifyFormat::kJson}}, &format_,
@@ -29,7 +29,7 @@ class VerifyCommand final : public Command {
   Result<int> run(CommandContext& context) override {
     auto target = kafka_.target(context.log);
     if (!target) return target.error();
-    auto table = open_reader(table_.table());
+    auto table = open_reader(table_.table(), context.clock);
     if (!table) return table.error();
     const auto report =
         verify_table(kafka_client_config(*target, context.log), target->topic, *table, context.stop, context);

@@ -32,9 +32,13 @@ std::string default_endpoint(const std::string& region) {
   return fmt::format("https://dynamodb.{}.amazonaws.com{}", region, region.starts_with("cn-") ? ".cn" : "");
 }
 
+// infra/modules/aggregate_table names its three tables NAME-aggregates, NAME-checkpoints and NAME-dead-letters.
 TableNames names_of(const Options& options) {
-  return {options.table, options.checkpoints_table.empty() ? options.table + "-checkpoints" : options.checkpoints_table,
-          options.dead_letters_table.empty() ? options.table + "-dead-letters" : options.dead_letters_table};
+  constexpr std::string_view kAggregates = "-aggregates";
+  std::string stem = options.table;
+  if (stem.ends_with(kAggregates)) stem.resize(stem.size() - kAggregates.size());
+  return {options.table, options.checkpoints_table.empty() ? stem + "-checkpoints" : options.checkpoints_table,
+          options.dead_letters_table.empty() ? stem + "-dead-letters" : options.dead_letters_table};
 }
 
 Error unreadable(const std::string& table, std::string_view operation) {
@@ -64,6 +68,18 @@ http::ClientOptions client_options(const Options& options) {
 
 Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock,
                                                            http::Resolver& resolver) {
+  return open(std::move(options), clock, resolver, nullptr);
+}
+
+Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock) {
+  auto resolver = std::make_unique<http::DnsResolver>();
+  http::Resolver& used = *resolver;
+  return open(std::move(options), clock, used, std::move(resolver));
+}
+
+Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock,
+                                                           http::Resolver& resolver,
+                                                           std::unique_ptr<http::Resolver> own_resolver) {
   const auto configuration = [](std::string message) {
     return Error::fatal(ErrorKind::kConfiguration, std::move(message));
   };
@@ -87,13 +103,17 @@ Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, cons
   const auto url = http::parse_url(endpoint);
   if (!url) return url.error();
   ApiOptions api{url->endpoint, options.region, options.backoff_least, options.backoff_most};
-  return std::unique_ptr<DynamoDbTable>(new DynamoDbTable(std::move(options), clock, resolver, std::move(api)));
+  return std::unique_ptr<DynamoDbTable>(
+      new DynamoDbTable(std::move(options), clock, resolver, std::move(api), std::move(own_resolver)));
 }
 
-DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options)
+DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options,
+                             std::unique_ptr<http::Resolver> own_resolver)
     : options_(std::move(options)),
       names_(names_of(options_)),
+      format_(options_.format),
       clock_(clock),
+      own_resolver_(std::move(own_resolver)),
       flush_deadline_ms_(options_.flush_deadline.count()),
       client_(std::make_unique<http::Client>(client_options(options_), resolver)) {
   aws::CredentialOptions chain;
@@ -146,9 +166,8 @@ Result<DynamoDbTable::JsonObject> DynamoDbTable::call_json(std::string_view oper
 FlushResult DynamoDbTable::flush(const FlushRequest& request) {
   std::promise<FlushResult> promise;
   auto future = promise.get_future();
-  const auto job =
-      std::make_shared<FlushJob>(*api_, names_, options_.format, request, options_.connections_most, deadline(),
-                                 [&promise](FlushResult result) { promise.set_value(std::move(result)); });
+  const auto job = std::make_shared<FlushJob>(*api_, names_, format_, request, options_.connections_most, deadline(),
+                                              [&promise](FlushResult result) { promise.set_value(std::move(result)); });
   client_->post([job] { job->start(); });
   return future.get();
 }
@@ -212,7 +231,7 @@ Result<std::vector<std::optional<Image>>> DynamoDbTable::load(std::span<const It
     batches.erase(batches.begin());
     if (!items && !error) error = items.error();
     for (std::size_t i = 0; items && !error && i < items->size(); ++i) {
-      auto stored = read_item((*items)[i], names_.items, options_.format.value_name);
+      auto stored = read_item((*items)[i], names_.items, format_.value_name);
       if (stored) {
         images[stored->key] = std::move(stored->image);
       } else {

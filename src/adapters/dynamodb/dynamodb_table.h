@@ -34,8 +34,8 @@ namespace culvert::dynamodb {
 
 struct Options {
   std::string table;                 // items; 3 to 255 letters, digits, `_`, `-` and `.`
-  std::string checkpoints_table{};   // empty: TABLE-checkpoints
-  std::string dead_letters_table{};  // empty: TABLE-dead-letters
+  std::string checkpoints_table{};   // empty: STEM-checkpoints, STEM being the table's name without `-aggregates`
+  std::string dead_letters_table{};  // empty: STEM-dead-letters
   std::string region{};              // empty: $AWS_REGION, $AWS_DEFAULT_REGION, the profile's
   std::string endpoint_url{};        // empty: $AWS_ENDPOINT_URL_DYNAMODB, $AWS_ENDPOINT_URL, the region's own
   ItemFormat format{};
@@ -59,17 +59,22 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   // Error: kConfiguration, fatal.
   [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock,
                                                                    http::Resolver& resolver);
+  // The same with a resolver of its own.
+  [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock);
   ~DynamoDbTable() override;
 
   // Makes the tables that are not there (on-demand billing) and waits until all can be used; then checks them.
   [[nodiscard]] Result<void> create_tables(KeyType key_type);
   // Error: kConfiguration: a table is missing or its key is another; the message names which and how.  Where the policy
   // does not permit DescribeTable nothing is checked, and a wrong table shows at the first put.
-  [[nodiscard]] Result<void> check_tables(KeyType key_type);
+  // nullopt: either key type will do.
+  [[nodiscard]] Result<void> check_tables(std::optional<KeyType> key_type);
 
   // One table never mixes two definitions: the first caller's is stored, and another one is refused (kData) with the
   // differences.
   [[nodiscard]] Result<void> claim_definition(const Definition& definition);
+  // Stem of the attributes that hold values: the definition's.  Before the first flush, load or scan.
+  void set_value_name(const std::string& value_name) { format_.value_name = value_name; }
   // nullopt: nobody has claimed it yet.
   [[nodiscard]] Result<std::optional<Definition>> definition();
 
@@ -92,14 +97,18 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   [[nodiscard]] Api::Counters api_counters();
 
  private:
-  DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options);
+  DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options,
+                std::unique_ptr<http::Resolver> own_resolver);
+  [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock,
+                                                                   http::Resolver& resolver,
+                                                                   std::unique_ptr<http::Resolver> own_resolver);
 
   using JsonObject = boost::json::object;
   using ItemVisitor = std::function<Result<bool>(const JsonObject& item)>;
   struct KeySchema {
     const std::string& table;
     std::string_view hash;
-    std::string_view hash_type;
+    std::string_view hash_type;  // empty: N or S
     std::string_view range;
     std::string_view range_type;
   };
@@ -115,7 +124,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   // The items that exist of at most 100 keys (JSON objects, all different).
   [[nodiscard]] Result<std::vector<JsonObject>> batch_get(const std::string& table, std::span<const std::string> keys);
 
-  [[nodiscard]] std::array<KeySchema, 3> schemas(KeyType key_type) const;
+  [[nodiscard]] std::array<KeySchema, 3> schemas(std::optional<KeyType> key_type) const;
   [[nodiscard]] Result<TableState> describe(const KeySchema& schema);
   [[nodiscard]] Result<void> create_table(const KeySchema& schema);
   [[nodiscard]] Result<void> enable_expiry();
@@ -131,7 +140,9 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
 
   const Options options_;
   const TableNames names_;
+  ItemFormat format_;
   const Clock& clock_;
+  const std::unique_ptr<http::Resolver> own_resolver_;  // null: the caller's is used
   std::atomic<std::int64_t> flush_deadline_ms_;
   std::unique_ptr<http::Client> client_;  // ended first: its callbacks use the others
   std::unique_ptr<aws::CredentialChain> credentials_;

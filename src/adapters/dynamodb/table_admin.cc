@@ -49,8 +49,9 @@ std::string key_text(const Key& key) { return key.name.empty() ? "none" : fmt::f
 
 }  // namespace
 
-std::array<DynamoDbTable::KeySchema, 3> DynamoDbTable::schemas(KeyType key_type) const {
-  return {{{names_.items, "device_id", key_type == KeyType::kNumber ? "N" : "S", "window_start", "S"},
+std::array<DynamoDbTable::KeySchema, 3> DynamoDbTable::schemas(std::optional<KeyType> key_type) const {
+  const std::string_view device = !key_type ? "" : *key_type == KeyType::kNumber ? "N" : "S";
+  return {{{names_.items, "device_id", device, "window_start", "S"},
            {names_.checkpoints, "stream", "S", "partition", "N"},
            {names_.dead_letters, "position", "S", "offset", "N"}}};
 }
@@ -71,45 +72,46 @@ Result<DynamoDbTable::TableState> DynamoDbTable::describe(const KeySchema& schem
   }
   const Key hash = key_of(*table, "HASH");
   const Key range = key_of(*table, "RANGE");
-  if (hash.name == schema.hash && hash.type != schema.hash_type && schema.hash == "device_id") {
+  const bool known_type = hash.type == "N" || hash.type == "S";
+  const bool right_type = schema.hash_type.empty() ? known_type : hash.type == schema.hash_type;
+  if (hash.name == schema.hash && known_type && !right_type && schema.hash == "device_id") {
     const bool number = hash.type == "N";
     return Error::fatal(ErrorKind::kConfiguration,
                         fmt::format("table '{}': device_id is of type {}, which is --key-type {} (choose that, or "
                                     "another table)",
                                     schema.table, hash.type, number ? "number" : "string"));
   }
-  if (hash.name != schema.hash || hash.type != schema.hash_type || range.name != schema.range ||
-      range.type != schema.range_type) {
+  if (hash.name != schema.hash || !right_type || range.name != schema.range || range.type != schema.range_type) {
     return Error::fatal(
         ErrorKind::kConfiguration,
         fmt::format("table '{}': its partition key is {} and its sort key is {}, but must be {} ({}) and "
                     "{} ({}) (make it with infra/modules/aggregate_table, or --create-table)",
-                    schema.table, key_text(hash), key_text(range), schema.hash, schema.hash_type, schema.range,
-                    schema.range_type));
+                    schema.table, key_text(hash), key_text(range), schema.hash,
+                    schema.hash_type.empty() ? "N or S" : schema.hash_type, schema.range, schema.range_type));
   }
   const std::string status = text_of(*table, "TableStatus");
   return status == "ACTIVE" || status == "UPDATING" ? TableState::kReady : TableState::kNotReady;
 }
 
-Result<void> DynamoDbTable::check_tables(KeyType key_type) {
+Result<void> DynamoDbTable::check_tables(std::optional<KeyType> key_type) {
+  std::string missing;
   for (const KeySchema& schema : schemas(key_type)) {
     const auto state = describe(schema);
     if (!state) {
       if (state.error().kind == ErrorKind::kPermission) continue;  // see the header
       return state.error();
     }
-    if (*state == TableState::kMissing) {
-      return Error::fatal(ErrorKind::kConfiguration,
-                          fmt::format("table '{}': not found in {} (create it with infra/modules/aggregate_table, or "
-                                      "--create-table)",
-                                      schema.table, options_.region));
-    }
+    if (*state == TableState::kMissing) missing += fmt::format("{}'{}'", missing.empty() ? "" : ", ", schema.table);
     if (*state == TableState::kNotReady) {
       return Error::retriable_error(ErrorKind::kTryAgain,
                                     fmt::format("table '{}': being created or deleted: try again", schema.table));
     }
   }
-  return {};
+  if (missing.empty()) return {};
+  return Error::fatal(ErrorKind::kConfiguration,
+                      fmt::format("table {}: not found in {} at {} (create it with infra/modules/aggregate_table, or "
+                                  "--create-table)",
+                                  missing, options_.region, api_->endpoint().authority()));
 }
 
 Result<void> DynamoDbTable::create_table(const KeySchema& schema) {
@@ -157,7 +159,7 @@ Result<void> DynamoDbTable::create_tables(KeyType key_type) {
       if (!state) return state.error();
     }
   }
-  if (options_.format.retention) return enable_expiry();
+  if (format_.retention) return enable_expiry();
   return {};
 }
 

@@ -88,7 +88,7 @@ Result<void> DynamoDbTable::query_device(const ItemFilter& filter,
   const std::string body = fmt::format(R"({},"KeyConditionExpression":"{}","ExpressionAttributeValues":{{{}}})",
                                        begin_request(names_.items), condition, values);
   return pages("Query", names_.items, body, [&](const JsonObject& item) -> Result<bool> {
-    auto stored = read_item(item, names_.items, options_.format.value_name);
+    auto stored = read_item(item, names_.items, format_.value_name);
     if (!stored) return stored.error();
     return !inside(filter, stored->key) || visit(*stored);
   });
@@ -105,7 +105,7 @@ Result<void> DynamoDbTable::scan_segment(const ItemFilter& filter, int segment, 
   }
   const std::size_t most = options_.scan_items_most / static_cast<std::size_t>(options_.scan_segments);
   return pages("Scan", names_.items, body, [&](const JsonObject& item) -> Result<bool> {
-    auto stored = read_item(item, names_.items, options_.format.value_name);
+    auto stored = read_item(item, names_.items, format_.value_name);
     if (!stored) return stored.error();
     if (!inside(filter, stored->key)) return true;
     if (items.size() >= most) {
