@@ -14,9 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "app/definition_options.h"
 #include "app/log.h"
 #include "app/option_set.h"
-#include "model/definition.h"
 #include "model/result.h"
 
 namespace culvert {
@@ -66,23 +66,6 @@ class KafkaOptions {
 
 // True for properties of the Kafka client whose value is a password, key or other secret.
 [[nodiscard]] bool is_secret_property(std::string_view key);
-
-class DefinitionOptions {
- public:
-  DefinitionOptions() = default;
-  DefinitionOptions(const DefinitionOptions&) = delete;
-  DefinitionOptions& operator=(const DefinitionOptions&) = delete;
-  ~DefinitionOptions() = default;
-
-  // Also checks the whole definition after all sources are read.
-  void declare(OptionSet& options);
-  // As checked.
-  [[nodiscard]] Definition definition() const;
-
- private:
-  Definition definition_;
-  std::optional<Millis> advance_;
-};
 
 enum class TableKind : std::uint8_t { kSqlite, kDynamoDb };
 
