@@ -89,6 +89,7 @@ void Reader::take(const Polled& polled) {
                      for (const Record& record : run.records) {
                        offsets[run.claim.partition.value()].push_back(record.offset.value());
                        values[run.claim.partition.value()].emplace_back(record.value.value_or("<null>"));
+                       if (position != nullptr) (*position)[run.claim.partition.value()] = record.offset.value() + 1;
                      }
                    }
                  },
@@ -96,7 +97,8 @@ void Reader::take(const Polled& polled) {
                    assigned.push_back(event.claims);
                    owned = event.claims;
                    for (const Claim& claim : event.claims) {
-                     consumer_->start(claim.partition, Offset{start_at[claim.partition.value()]});
+                     auto& start = position != nullptr ? *position : start_at;
+                     consumer_->start(claim.partition, Offset{start[claim.partition.value()]});
                    }
                  },
                  [&](const Revoked& event) {

@@ -54,7 +54,10 @@ class Reader {
   [[nodiscard]] std::size_t received() const;
   [[nodiscard]] std::size_t ends() const { return end_of.size(); }
 
+  // Where the partitions begin. Members that share `position` go on where the group has got to, as checkpoints would
+  // have it: however often the partitions change hands, no record is read twice.
   std::map<std::int32_t, std::int64_t> start_at;
+  std::map<std::int32_t, std::int64_t>* position = nullptr;
   std::map<std::int32_t, std::vector<std::int64_t>> offsets;  // by partition, in the order of delivery
   std::map<std::int32_t, std::vector<std::string>> values;
   std::map<std::int32_t, std::int64_t> end_of;

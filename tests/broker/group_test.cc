@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sharing a topic: who owns what, when it changes hands, and leaving.
+//
+// A group may go through more rounds than a test provokes: a member that is a moment late to join, on a busy machine,
+// is taken in by another round. So tests say what holds in every round, never how many there are.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <set>
-#include <thread>
 
 #include "broker_fixture.h"
 
@@ -30,30 +35,29 @@ class Group : public BrokerTest {
   }
 };
 
+// Told what it owns since it last had to give something back: nothing is pending.
+bool settled(const Reader& member) { return member.assigned.size() > member.revoked.size(); }
+
 std::set<std::int32_t> partitions_of(const std::vector<Claim>& claims) {
   std::set<std::int32_t> result;
   for (const Claim& claim : claims) result.insert(claim.partition.value());
   return result;
 }
 
-// The next owner begins where this one ended, as it would by the checkpoint.
-void hand_over(const Reader& from, Reader& to) {
-  for (const auto& [partition, list] : from.offsets) {
-    to.start_at[partition] = std::max<std::int64_t>(to.start_at[partition], list.empty() ? 0 : list.back() + 1);
-  }
-}
-
 TEST_F(Group, SecondMemberTakesHalfAfterTheFirstHasDrained) {
   fill(config, 4, 1'000);
+  std::map<std::int32_t, std::int64_t> position;
   Reader first(config);
+  first.position = &position;
   first.poll_until([&] { return first.received() == 4'000; }, "the first read everything");
   Reader second(config);
-  hand_over(first, second);
-  hand_over(first, first);
+  second.position = &position;
   poll_both(
       first, second, [&] { return first.owned.size() == 2 && second.owned.size() == 2; }, "both own two");
-  ASSERT_EQ(first.revoked.size(), 1u);
-  EXPECT_EQ(first.revoked[0], first.assigned[0]) << "eager: all of them are given back";
+  ASSERT_FALSE(first.revoked.empty());
+  for (std::size_t i = 0; i < first.revoked.size(); ++i) {
+    EXPECT_EQ(first.revoked[i], first.assigned[i]) << "eager: all of them are given back";
+  }
   EXPECT_FALSE(first.lost[0]);
   // The range assignor gives each member consecutive partitions.
   const std::set<std::int32_t> low{0, 1};
@@ -67,7 +71,10 @@ TEST_F(Group, SecondMemberTakesHalfAfterTheFirstHasDrained) {
   for (int p = 0; p < 4; ++p) {
     std::vector<std::int64_t> all = first.offsets[p];
     all.insert(all.end(), second.offsets[p].begin(), second.offsets[p].end());
+    std::sort(all.begin(), all.end());
     EXPECT_EQ(all, sequence(1'500));
+    EXPECT_TRUE(std::is_sorted(first.offsets[p].begin(), first.offsets[p].end()));
+    EXPECT_TRUE(std::is_sorted(second.offsets[p].begin(), second.offsets[p].end()));
   }
   second.leave();
   first.leave();
@@ -75,7 +82,7 @@ TEST_F(Group, SecondMemberTakesHalfAfterTheFirstHasDrained) {
 
 TEST_F(Group, EveryAssignmentHasAnIdOfItsOwnAndTheyGrow) {
   Reader first(config);
-  first.poll_until([&] { return !first.owned.empty(); }, "the first owns all");
+  first.poll_until([&] { return first.owned.size() == 4; }, "the first owns all");
   {
     Reader second(config);
     poll_both(
@@ -84,20 +91,31 @@ TEST_F(Group, EveryAssignmentHasAnIdOfItsOwnAndTheyGrow) {
   }
   first.poll_until([&] { return first.owned.size() == 4; }, "the first owns all again");
   std::vector<std::uint64_t> ids;
+  std::vector<std::size_t> rounds;
   for (const std::vector<Claim>& claims : first.assigned) {
     for (const Claim& claim : claims) ids.push_back(claim.assignment.value());
+    rounds.push_back(claims.size());
   }
-  EXPECT_EQ(ids.size(), 10u);
-  EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
-  EXPECT_EQ(std::set<std::uint64_t>(ids.begin(), ids.end()).size(), ids.size());
+  EXPECT_EQ(rounds.front(), 4u) << "all";
+  EXPECT_NE(std::count(rounds.begin(), rounds.end(), 2u), 0) << "half, while there was another";
+  EXPECT_EQ(rounds.back(), 4u) << "all again";
+  EXPECT_GE(ids.size(), 4u + 2u + 4u);
+  EXPECT_EQ(std::adjacent_find(ids.begin(), ids.end(), std::greater_equal<>{}), ids.end())
+      << "each id is above the one before, so no two assignments share one";
 }
 
 TEST_F(Group, ARevocationWaitsForItsAnswerAndNothingIsDeliveredMeanwhile) {
   fill(config, 4, 10);
+  // The broker waits for members to join again for a session time-out less a second, and longer than we hold ours back:
+  // until then the other one has nothing to ask.
+  config.properties.push_back({"session.timeout.ms", "5000"});
+  std::map<std::int32_t, std::int64_t> position;
   Reader first(config);
+  first.position = &position;
   first.poll_until([&] { return first.received() == 40; }, "the first read everything");
   first.hold_revocation = true;
   Reader second(config);
+  second.position = &position;
   poll_both(
       first, second, [&] { return !first.revoked.empty(); }, "the first is asked to give back");
   fill(config, 4, 10, 10);
@@ -157,7 +175,8 @@ TEST_F(Group, CrashedMembersPartitionsAreTakenOver) {
   const auto begin = std::chrono::steady_clock::now();
   first.crash();
   second.poll_until([&] { return second.owned.size() == 4; }, "the second owns all");
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{2'000 + 4'000}) << "session time-out and a little";
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{2'000 + 13'000})
+      << "the session time-out, the round, and what a busy machine takes";
 }
 
 TEST_F(Group, MoreMembersThanPartitionsLeaveOneWithNothingToDo) {
@@ -168,7 +187,8 @@ TEST_F(Group, MoreMembersThanPartitionsLeaveOneWithNothingToDo) {
   poll_both(
       first, second,
       [&] {
-        return !first.revoked.empty() && !second.assigned.empty() && first.owned.size() + second.owned.size() == 1;
+        return !first.revoked.empty() && settled(first) && settled(second) &&
+               first.owned.size() + second.owned.size() == 1;
       },
       "both are told what they own");
   EXPECT_TRUE(first.assigned.back().empty() != second.assigned.back().empty());
@@ -182,8 +202,8 @@ TEST_F(Group, AssignmentLostToTheGroupIsToldAsLostAndComesBackAsAnother) {
   reader.poll_until([&] { return reader.received() == 400; }, "everything was read");
   const std::vector<Claim> before = reader.owned;
   broker->fail_requests(Request::kHeartbeat, kUnknownMember, 1);
-  reader.poll_until([&] { return reader.assigned.size() == 2; }, "the partitions came again");
-  ASSERT_EQ(reader.lost.size(), 1u);
+  reader.poll_until([&] { return reader.assigned.size() >= 2 && settled(reader); }, "the partitions came again");
+  ASSERT_FALSE(reader.lost.empty());
   EXPECT_TRUE(reader.lost[0]);
   EXPECT_EQ(reader.revoked[0], before);
   EXPECT_EQ(partitions_of(reader.owned), partitions_of(before));
@@ -199,7 +219,7 @@ TEST_F(Group, ClosingIsBoundedWhenTheCoordinatorIsAway) {
   const auto begin = std::chrono::steady_clock::now();
   const Result<void> closed = reader.consumer().close(Millis{1'000});
   reader.crash();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{4'000});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, Millis{15'000}) << "not the session time-out's 45 s";
   if (!closed.ok()) {
     EXPECT_EQ(closed.error().kind, ErrorKind::kUnavailable);
     EXPECT_NE(closed.error().message.find("nothing is lost"), std::string::npos) << closed.error().message;
