@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "app/json_text.h"
 #include "app/visible_text.h"
+#include "model/json_text.h"
 
 namespace culvert {
 

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "app/json_text.h"
 #include "app/terminal.h"
+#include "model/json_text.h"
 
 namespace culvert {
 

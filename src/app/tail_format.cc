@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <charconv>
 
-#include "app/json_text.h"
 #include "app/live_area.h"
 #include "app/values.h"
+#include "model/json_text.h"
 
 namespace culvert {
 

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/json_text.h"
+#include "model/json_text.h"
 
 namespace culvert::oracle {
 

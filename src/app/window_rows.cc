@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "app/json_text.h"
 #include "app/visible_text.h"
+#include "model/json_text.h"
 
 namespace culvert {
 

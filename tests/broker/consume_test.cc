@@ -52,6 +52,43 @@ TEST_F(Consume, NullAndEmptyKeysAndValuesAreToldApartAndTimestampsKept) {
   EXPECT_EQ(seen, (std::vector<std::string>{"null null now", "'' '' now", "'k' 'v' then", "null 'v' then"}));
 }
 
+TEST_F(Consume, MetadataComesBesideTheRecordsIfItIsAskedFor) {
+  fill(config, 1, 50);
+  Reader plain(config);
+  plain.on_run = [&](const PartitionRecords& run) { EXPECT_TRUE(run.metadata.empty()); };
+  plain.poll_until([&] { return plain.ends() == 4; }, "all records came");
+  plain.leave();
+  Reader reader(config, {.topic = kTopic, .group = "others", .with_metadata = true});
+  std::size_t seen = 0;
+  reader.on_run = [&](const PartitionRecords& run) {
+    ASSERT_EQ(run.metadata.size(), run.records.size());
+    for (const RecordMetadata& metadata : run.metadata) {
+      EXPECT_EQ(metadata.timestamp_type, TimestampType::kCreateTime);
+      EXPECT_TRUE(metadata.headers.empty());
+      ++seen;
+    }
+  };
+  reader.poll_until([&] { return seen == 50 && reader.ends() == 4; }, "all records came");
+}
+
+TEST_F(Consume, AnotherThreadEndsAPollThatWaits) {
+  Reader reader(config);
+  reader.poll_until([&] { return reader.ends() == 4; }, "the ends came");
+  const auto begun = std::chrono::steady_clock::now();
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    reader.consumer().wake();
+  });
+  while (!std::holds_alternative<Nothing>(reader.consumer().poll(kPatience))) {
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, kPatience / 2);
+  other.join();
+  // A wake that comes first is not lost.
+  reader.consumer().wake();
+  EXPECT_TRUE(std::holds_alternative<Nothing>(reader.consumer().poll(kPatience)));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, kPatience / 2);
+}
+
 TEST_F(Consume, KeysGoToThePartitionsThatJavaProgramsChoose) {
   // murmur2 of the key, without its sign, modulo the partitions; the hashes are those of Kafka's own clients.
   const std::map<std::string, std::int32_t> expected{

@@ -23,14 +23,18 @@ std::size_t consume(rd_kafka_queue_t* queue, Millis timeout, rd_kafka_message_t*
 
 }  // namespace
 
-MessageBatch::MessageBatch(std::size_t capacity) : messages_(capacity) {
+MessageBatch::MessageBatch(std::size_t capacity, bool with_metadata)
+    : with_metadata_(with_metadata), messages_(capacity) {
   CULVERT_CHECK(capacity > 0, "a batch of no messages");
 }
 
-std::span<rd_kafka_message_t* const> MessageBatch::refill(rd_kafka_queue_t* queue, Millis timeout) {
+std::span<rd_kafka_message_t* const> MessageBatch::refill(rd_kafka_queue_t* queue, Millis timeout,
+                                                          std::atomic<bool>* woken) {
   release();
   message_count_ = consume(queue, Millis{0}, messages_.data(), messages_.size());
-  if (message_count_ == 0 && timeout > Millis{0}) {
+  // Not sooner: the queue forgets at the call above that it was told to yield.
+  const bool in_a_hurry = woken != nullptr && woken->exchange(false);
+  if (message_count_ == 0 && timeout > Millis{0} && !in_a_hurry) {
     message_count_ = consume(queue, timeout, messages_.data(), 1);
     if (message_count_ == 1 && messages_.size() > 1) {
       message_count_ += consume(queue, Millis{0}, messages_.data() + 1, messages_.size() - 1);
@@ -42,7 +46,10 @@ std::span<rd_kafka_message_t* const> MessageBatch::refill(rd_kafka_queue_t* queu
 void MessageBatch::release() {
   for (std::size_t i = 0; i < message_count_; ++i) rd_kafka_message_destroy(messages_[i]);
   message_count_ = 0;
-  for (Lane* lane : touched_) lane->records.clear();
+  for (Lane* lane : touched_) {
+    lane->records.clear();
+    lane->metadata.clear();
+  }
   touched_.clear();
   count_ = 0;
 }
@@ -58,9 +65,27 @@ Record MessageBatch::view(const rd_kafka_message_t& message) {
   };
 }
 
+RecordMetadata MessageBatch::metadata(const rd_kafka_message_t& message) {
+  RecordMetadata result;
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  (void)rd_kafka_message_timestamp(&message, &type);
+  if (type == RD_KAFKA_TIMESTAMP_CREATE_TIME) result.timestamp_type = TimestampType::kCreateTime;
+  if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME) result.timestamp_type = TimestampType::kLogAppendTime;
+  rd_kafka_headers_t* headers = nullptr;  // the message's own, valid as long as it is
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return result;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+       ++i) {
+    result.headers.push_back(HeaderView{name, bytes(value, size)});
+  }
+  return result;
+}
+
 Records MessageBatch::records() {
   runs_.clear();
-  for (const Lane* lane : touched_) runs_.push_back(PartitionRecords{lane->claim, lane->records});
+  for (const Lane* lane : touched_) runs_.push_back(PartitionRecords{lane->claim, lane->records, lane->metadata});
   return Records{runs_, count_};
 }
 

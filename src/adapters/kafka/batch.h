@@ -8,6 +8,7 @@
 // See     polled.h, position.h.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -27,19 +28,22 @@ struct Lane {
   bool paused = false;
   bool seek_wanted = false;  // and not carried out yet
   int seek_attempts = 0;
-  std::vector<Record> records;  // of the present batch
+  std::vector<Record> records;           // of the present batch
+  std::vector<RecordMetadata> metadata;  // beside them, if wanted
 };
 
 class MessageBatch {
  public:
-  explicit MessageBatch(std::size_t capacity);
+  MessageBatch(std::size_t capacity, bool with_metadata);
   MessageBatch(const MessageBatch&) = delete;
   MessageBatch& operator=(const MessageBatch&) = delete;
   ~MessageBatch() { release(); }
 
   // Gives the former batch back and takes what is there, at most capacity; if nothing is, waits for the first message.
   // (Asking librdkafka for a full batch with a time-out would wait for the batch to fill.)
-  [[nodiscard]] std::span<rd_kafka_message_t* const> refill(rd_kafka_queue_t* queue, Millis timeout);
+  // Does not wait if `woken` is set, and unsets it; rd_kafka_queue_yield() after setting it ends a wait.
+  [[nodiscard]] std::span<rd_kafka_message_t* const> refill(rd_kafka_queue_t* queue, Millis timeout,
+                                                            std::atomic<bool>* woken = nullptr);
   // Gives the messages back and empties the lanes: Records of before are invalid.
   void release();
 
@@ -47,6 +51,7 @@ class MessageBatch {
   void add(Lane& lane, const rd_kafka_message_t& message) {
     if (lane.records.empty()) touched_.push_back(&lane);
     lane.records.push_back(view(message));
+    if (with_metadata_) lane.metadata.push_back(metadata(message));
     ++count_;
   }
   // What was added since the refill.
@@ -54,7 +59,9 @@ class MessageBatch {
 
  private:
   [[nodiscard]] static Record view(const rd_kafka_message_t& message);
+  [[nodiscard]] static RecordMetadata metadata(const rd_kafka_message_t& message);
 
+  const bool with_metadata_;
   std::vector<rd_kafka_message_t*> messages_;
   std::size_t message_count_ = 0;
   std::size_t count_ = 0;  // of records added

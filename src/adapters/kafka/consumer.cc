@@ -46,7 +46,9 @@ Millis time_to(SteadyClock::time_point deadline) {
 class Consumer::Impl final : public ClientObserver {
  public:
   Impl(ConsumerOptions options, std::string bootstrap)
-      : options_(std::move(options)), notes_(std::move(bootstrap)), batch_(options_.batch_records_max) {}
+      : options_(std::move(options)),
+        notes_(std::move(bootstrap)),
+        batch_(options_.batch_records_max, options_.with_metadata) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override {
@@ -55,6 +57,10 @@ class Consumer::Impl final : public ClientObserver {
 
   Result<void> subscribe(std::unique_ptr<Client> client);
   Polled poll(Millis timeout);
+  void wake() {
+    woken_ = true;
+    rd_kafka_queue_yield(queue_.get());
+  }
   void start(PartitionId partition, Offset next);
   void revoke_done();
   void seek(PartitionId partition, Offset next);
@@ -102,8 +108,9 @@ class Consumer::Impl final : public ClientObserver {
   std::vector<std::unique_ptr<Lane>> lanes_;  // by partition; null: not assigned
   MessageBatch batch_;
   std::deque<Polled> events_;  // Records never wait here
-  bool assigning_ = false;     // between Assigned and the last start()
-  bool revoking_ = false;      // between Revoked and revoke_done()
+  std::atomic<bool> woken_{false};
+  bool assigning_ = false;  // between Assigned and the last start()
+  bool revoking_ = false;   // between Revoked and revoke_done()
   bool closing_ = false;
   std::size_t commits_under_way_ = 0;
   Counters counters_;
@@ -130,7 +137,7 @@ Result<void> Consumer::Impl::subscribe(std::unique_ptr<Client> client) {
 Polled Consumer::Impl::poll(Millis timeout) {
   CULVERT_CHECK(!closing_, "a closed consumer was polled");
   carry_out_seeks();
-  sort(batch_.refill(queue_.get(), events_.empty() ? timeout : Millis{0}));
+  sort(batch_.refill(queue_.get(), events_.empty() ? timeout : Millis{0}, &woken_));
   carry_out_seeks();
   if (commits_under_way_ != 0) take_commit_results({});
   if (const Records records = batch_.records(); records.count != 0) {
@@ -490,6 +497,7 @@ void Consumer::resume(PartitionId partition) { impl_->resume(partition); }
 void Consumer::commit(PartitionId partition, Offset next) { impl_->commit(partition, next); }
 std::vector<PartitionStatus> Consumer::status() const { return impl_->status(); }
 std::int32_t Consumer::partition_count() const { return impl_->partition_count(); }
+void Consumer::wake() { impl_->wake(); }
 const Consumer::Counters& Consumer::counters() const { return impl_->counters(); }
 Result<void> Consumer::check_progress(Millis limit) { return impl_->check_progress(limit); }
 Result<void> Consumer::close(Millis deadline) { return impl_->close(deadline); }

@@ -30,6 +30,7 @@ struct ConsumerOptions {
   std::int64_t fetch_bytes_max = 64 << 20;  // with librdkafka's own ~400 bytes for each record
   std::size_t batch_records_max = 1'000;
   Millis connect_timeout{30'000};
+  bool with_metadata = false;  // also headers and the timestamps' type, at the price of an allocation for each record
 };
 
 // A partition that is being read.
@@ -54,6 +55,8 @@ class Consumer {
   // every max.poll.interval.ms (5 minutes), or the group takes the partitions back.  For a pause shorter than that it
   // is cheaper not to poll than to pause() every partition: pausing throws away what was fetched ahead.
   [[nodiscard]] Polled poll(Millis timeout);
+  // Any thread: the poll that waits, or else the next one, returns at once.
+  void wake();
 
   // Answers Assigned, once for each of its partitions: the first record delivered is the first one at or above `next`.
   void start(PartitionId partition, Offset next);

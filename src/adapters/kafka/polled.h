@@ -10,7 +10,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -21,9 +24,24 @@
 namespace culvert::kafka {
 
 // Records of one claim in offset order.  Offsets may have gaps: compaction and transactions leave them.
+enum class TimestampType : std::uint8_t { kNone, kCreateTime, kLogAppendTime };
+
+struct HeaderView {
+  std::string_view name;
+  std::optional<std::string_view> value;  // absent: null
+};
+
+// What a Record leaves out, for those who pass records on instead of decoding them.
+struct RecordMetadata {
+  TimestampType timestamp_type = TimestampType::kNone;
+  std::vector<HeaderView> headers;  // in the record's order; a name may come more than once
+};
+
 struct PartitionRecords {
   Claim claim;
   std::span<const Record> records;  // never empty
+  // As many as records, if ConsumerOptions::with_metadata asked for it; else empty.
+  std::span<const RecordMetadata> metadata{};
 };
 
 // Nothing within the time-out.

@@ -29,7 +29,7 @@ constexpr Millis kDestroyWait{2'000};
 class PartitionReader::Impl final : public ClientObserver {
  public:
   Impl(ReaderOptions options, std::string bootstrap)
-      : options_(std::move(options)), notes_(std::move(bootstrap)), batch_(options_.batch_records_max) {}
+      : options_(std::move(options)), notes_(std::move(bootstrap)), batch_(options_.batch_records_max, false) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override;

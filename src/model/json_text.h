@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing JSON by hand: strings, and bytes that are no text.
 //
-// Flow    log, tail, query, dead letters -> lines of JSON.
+// Flow    log, tail, query, dead letters, invocation events -> JSON.
 // Owner   free functions.
 // Time    none.
 // Bounds  the output is at most six times the input.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "app/json_text.h"
+#include "model/json_text.h"
 
 #include <fmt/format.h>
 
