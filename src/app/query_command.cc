@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/option_groups.h"
+#include "app/scan_watch.h"
 #include "app/table.h"
 #include "app/window_rows.h"
 
@@ -81,6 +82,10 @@ class QueryCommand final : public Command {
                      context.out);
     const std::string& name = table.definition.value_name;
     if (format_ == QueryFormat::kCsv) context.out.line(window_csv_header(name));
+    ScanWatch watch(*table.reader, "query", "--device ID reads the items of one device only", context.stop, context);
+    if (!filter_.device) {
+      if (auto begun = watch.begin(); !begun) return begun;
+    }
     const auto scanned = table.reader->scan_items(filter_, [&](const StoredItem& item) {
       const bool closed = states.closed(item);
       switch (format_) {
@@ -121,9 +126,11 @@ CommandSpec query_command() {
       "closed once its end is at or below the watermark of every partition that contributed to it; an open one is a "
       "preliminary result. The same table gives the same bytes.",
       {{"everything", "culvert query --table sqlite:telemetry.sqlite"},
+       {"one device of a table in DynamoDB, without reading the others",
+        "culvert query --table dynamodb:telemetry --device 7"},
        {"one device for a program",
         "culvert query --table sqlite:telemetry.sqlite --device 7 --from 2026-11-23T15:00:00Z --format json"}},
-      {{65, "the file is no culvert table, or of another version"}},
+      {{65, "the file is no culvert table, or of another version"}, {78, "a DynamoDB table is missing or is another"}},
       [] { return std::unique_ptr<Command>(std::make_unique<QueryCommand>()); }};
 }
 

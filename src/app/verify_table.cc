@@ -8,6 +8,7 @@
 
 #include "app/log_scan.h"
 #include "app/progress_line.h"
+#include "app/scan_watch.h"
 
 namespace culvert {
 
@@ -45,8 +46,13 @@ Result<std::vector<oracle::LogExtent>> log_extents(const kafka::PartitionReader&
 
 Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, const std::string& topic,
                                           ReadableTable& table, const StopFlag& stop, CommandContext& context) {
-  auto loaded = oracle::Verifier::load(*table.reader, table.definition, topic);
+  auto loaded = [&]() -> Result<std::unique_ptr<oracle::Verifier>> {
+    ScanWatch watch(*table.reader, "verify", "", stop, context);
+    if (auto begun = watch.begin(); !begun) return begun.error();
+    return oracle::Verifier::load(*table.reader, table.definition, topic);
+  }();
   if (!loaded) return loaded.error();
+  if (stop.requested()) return Error::fatal(ErrorKind::kTryAgain, "interrupted: nothing was compared");
   oracle::Verifier& verifier = **loaded;
   kafka::ReaderOptions options;
   options.topic = topic;

@@ -113,6 +113,12 @@ class AggregateTable {
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) = 0;
 };
 
+// How much a table holds, as far as it knows by itself: an estimate that may be hours old.
+struct TableSize {
+  std::int64_t items = 0;
+  std::int64_t bytes = 0;
+};
+
 // The reading side, for query, verify, dead-letters and dashboard.  `visit` returns false to stop early.
 class TableReader {
  public:
@@ -128,6 +134,12 @@ class TableReader {
   [[nodiscard]] virtual Result<std::vector<PartitionCheckpoint>> checkpoints() = 0;
   // Ascending by (topic, generation, partition, offset).
   [[nodiscard]] virtual Result<void> scan_dead_letters(const std::function<bool(const DeadLetter&)>& visit) = 0;
+
+  // What scan_items() without a device reads where that is paid for or takes long; nullopt: neither, or not known.
+  [[nodiscard]] virtual Result<std::optional<TableSize>> size_estimate() { return std::optional<TableSize>(); }
+  // For tables that read everything before the first item is visited: called now and then, on the caller's thread,
+  // with the number of items read so far; false ends the scan early, as if everything had been visited.
+  virtual void watch_scans(std::function<bool(std::int64_t items)> /*tick*/) {}
 };
 
 }  // namespace culvert

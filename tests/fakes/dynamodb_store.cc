@@ -256,6 +256,16 @@ StoreReply DynamoDbStore::describe(Table& table) {
   json::object description = table.description;
   description["TableStatus"] = table.creating > 0 ? "CREATING" : "ACTIVE";
   if (table.creating > 0) --table.creating;
+  std::size_t items = 0;
+  std::size_t bytes = 0;
+  for (const auto& [hash, row] : table.items) {
+    for (const auto& [range, item] : row) {
+      ++items;
+      bytes += json::serialize(item).size();
+    }
+  }
+  description["ItemCount"] = items;
+  description["TableSizeBytes"] = bytes;
   return ok({{"Table", description}});
 }
 

@@ -86,6 +86,9 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   Result<void> scan_items(const ItemFilter& filter, const std::function<bool(const StoredItem&)>& visit) override;
   Result<std::vector<PartitionCheckpoint>> checkpoints() override;
   Result<void> scan_dead_letters(const std::function<bool(const DeadLetter&)>& visit) override;
+  // As DescribeTable says, which AWS brings up to date every six hours; nullopt where the policy does not permit it.
+  Result<std::optional<TableSize>> size_estimate() override;
+  void watch_scans(std::function<bool(std::int64_t)> tick) override { scan_tick_ = std::move(tick); }
 
   // For whoever has less time than the options say (a function near its end); applies to calls that begin later.
   void set_flush_deadline(std::chrono::milliseconds deadline) { flush_deadline_ms_ = deadline.count(); }
@@ -125,13 +128,22 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   [[nodiscard]] Result<std::vector<JsonObject>> batch_get(const std::string& table, std::span<const std::string> keys);
 
   [[nodiscard]] std::array<KeySchema, 3> schemas(std::optional<KeyType> key_type) const;
+  // nullopt: there is no such table.
+  [[nodiscard]] Result<std::optional<JsonObject>> description(const std::string& table);
   [[nodiscard]] Result<TableState> describe(const KeySchema& schema);
   [[nodiscard]] Result<void> create_table(const KeySchema& schema);
   [[nodiscard]] Result<void> enable_expiry();
 
   [[nodiscard]] Result<void> query_device(const ItemFilter& filter,
                                           const std::function<bool(const StoredItem&)>& visit);
-  [[nodiscard]] Result<void> scan_segment(const ItemFilter& filter, int segment, std::vector<StoredItem>& items);
+  // What the segments of one scan share.
+  struct Scan {
+    const ItemFilter& filter;
+    std::atomic<std::int64_t> read{0};
+    std::atomic<std::int64_t> kept{0};
+    std::atomic<bool> stop{false};
+  };
+  [[nodiscard]] Result<void> scan_segment(Scan& scan, int segment, std::vector<StoredItem>& items);
   [[nodiscard]] Result<std::vector<StoredItem>> scan_sorted(const ItemFilter& filter);
   using DeadLetterKey = std::pair<StreamPartition, Offset>;
   [[nodiscard]] Result<std::vector<DeadLetterKey>> dead_letter_keys();
@@ -141,6 +153,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   const Options options_;
   const TableNames names_;
   ItemFormat format_;
+  std::function<bool(std::int64_t)> scan_tick_;
   const Clock& clock_;
   const std::unique_ptr<http::Resolver> own_resolver_;  // null: the caller's is used
   std::atomic<std::int64_t> flush_deadline_ms_;

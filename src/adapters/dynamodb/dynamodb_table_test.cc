@@ -413,6 +413,29 @@ TEST_F(DynamoDbTableTest, SortedScanHasALimitThatIsNamed) {
   EXPECT_NE(result.error().message.find("more than 8 items"), std::string::npos);
 }
 
+TEST_F(DynamoDbTableTest, ScanTellsItsProgressAndEndsEarlyWhenTold) {
+  FlushRequest request{kWhere, {}, {}, {}};
+  for (int device = 0; device < 40; ++device) request.items.push_back(put_of(device, 4));
+  table().flush(request);
+  const auto size = table().size_estimate();
+  ASSERT_TRUE(size.ok() && *size);
+  EXPECT_EQ((*size)->items, 40);
+  EXPECT_GT((*size)->bytes, 40 * 100);
+  fake_.set_page_bytes(1);  // an item a page
+  fake_.set_delay(std::chrono::milliseconds{30});
+  std::vector<std::int64_t> seen;
+  table().watch_scans([&](std::int64_t items) {
+    seen.push_back(items);
+    return items == 0;
+  });
+  int visited = 0;
+  EXPECT_TRUE(table().scan_items({}, [&](const StoredItem&) { return ++visited > 0; }).ok());
+  EXPECT_EQ(visited, 0) << "a part of a table must not look like the whole";
+  ASSERT_FALSE(seen.empty());
+  EXPECT_GT(seen.back(), 0);
+  EXPECT_LT(seen.back(), 40);
+}
+
 TEST_F(DynamoDbTableTest, LoadsManyKeysAndAsksAgainForWhatWasNotProcessed) {
   fake_.set_batch_keys_most(30);
   FlushRequest request{kWhere, {}, {}, {}};

@@ -56,22 +56,42 @@ std::array<DynamoDbTable::KeySchema, 3> DynamoDbTable::schemas(std::optional<Key
            {names_.dead_letters, "position", "S", "offset", "N"}}};
 }
 
-Result<DynamoDbTable::TableState> DynamoDbTable::describe(const KeySchema& schema) {
-  const ApiResult result = call("DescribeTable", schema.table, fmt::format(R"({{"TableName":"{}"}})", schema.table));
-  if (result.type == "ResourceNotFoundException") return TableState::kMissing;
+Result<std::optional<DynamoDbTable::JsonObject>> DynamoDbTable::description(const std::string& table) {
+  const ApiResult result = call("DescribeTable", table, fmt::format(R"({{"TableName":"{}"}})", table));
+  if (result.type == "ResourceNotFoundException") return std::optional<JsonObject>();
   if (result.answer != Answer::kOk) return result.error;
   boost::json::error_code failed;
-  const auto value = boost::json::parse(result.body, failed);
-  const auto* object = failed ? nullptr : value.if_object();
-  const auto* description = object == nullptr ? nullptr : object->if_contains("Table");
-  const auto* table = description == nullptr ? nullptr : description->if_object();
-  if (table == nullptr) {
-    return Error::retriable_error(
-        ErrorKind::kUnavailable,
-        fmt::format("table '{}': DescribeTable: a response that cannot be read", schema.table));
+  auto value = boost::json::parse(result.body, failed);
+  auto* object = failed ? nullptr : value.if_object();
+  auto* description = object == nullptr ? nullptr : object->if_contains("Table");
+  if (description == nullptr || !description->is_object()) {
+    return Error::retriable_error(ErrorKind::kUnavailable,
+                                  fmt::format("table '{}': DescribeTable: a response that cannot be read", table));
   }
-  const Key hash = key_of(*table, "HASH");
-  const Key range = key_of(*table, "RANGE");
+  return std::optional<JsonObject>(std::move(description->get_object()));
+}
+
+Result<std::optional<TableSize>> DynamoDbTable::size_estimate() {
+  const auto table = description(names_.items);
+  if (!table) {
+    if (table.error().kind == ErrorKind::kPermission) return std::optional<TableSize>();
+    return table.error();
+  }
+  if (!*table) return std::optional<TableSize>();
+  const auto number = [&](const char* name) -> std::int64_t {
+    const auto* found = (*table)->if_contains(name);
+    return found != nullptr && found->is_int64() ? found->get_int64() : 0;
+  };
+  return std::optional(TableSize{number("ItemCount"), number("TableSizeBytes")});
+}
+
+Result<DynamoDbTable::TableState> DynamoDbTable::describe(const KeySchema& schema) {
+  const auto described = description(schema.table);
+  if (!described) return described.error();
+  if (!*described) return TableState::kMissing;
+  const JsonObject& table = **described;
+  const Key hash = key_of(table, "HASH");
+  const Key range = key_of(table, "RANGE");
   const bool known_type = hash.type == "N" || hash.type == "S";
   const bool right_type = schema.hash_type.empty() ? known_type : hash.type == schema.hash_type;
   if (hash.name == schema.hash && known_type && !right_type && schema.hash == "device_id") {
@@ -89,7 +109,7 @@ Result<DynamoDbTable::TableState> DynamoDbTable::describe(const KeySchema& schem
                     schema.table, key_text(hash), key_text(range), schema.hash,
                     schema.hash_type.empty() ? "N or S" : schema.hash_type, schema.range, schema.range_type));
   }
-  const std::string status = text_of(*table, "TableStatus");
+  const std::string status = text_of(table, "TableStatus");
   return status == "ACTIVE" || status == "UPDATING" ? TableState::kReady : TableState::kNotReady;
 }
 

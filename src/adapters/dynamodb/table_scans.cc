@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <map>
-#include <thread>
+#include <future>
 #include <utility>
 
 #include "adapters/dynamodb/dynamodb_table.h"
@@ -15,6 +14,8 @@ namespace {
 
 // What fits one BatchGetItem response (16 MB) even if every dead letter is as large as an item may be.
 constexpr std::size_t kDeadLettersAtOnce = 25;
+
+constexpr std::chrono::milliseconds kScanTick{100};
 
 std::string begin_request(const std::string& table) {
   return fmt::format(R"({{"TableName":"{}","ConsistentRead":true)", table);
@@ -94,21 +95,22 @@ Result<void> DynamoDbTable::query_device(const ItemFilter& filter,
   });
 }
 
-Result<void> DynamoDbTable::scan_segment(const ItemFilter& filter, int segment, std::vector<StoredItem>& items) {
+Result<void> DynamoDbTable::scan_segment(Scan& scan, int segment, std::vector<StoredItem>& items) {
   std::string body = begin_request(names_.items);
   if (options_.scan_segments > 1) {
     body += fmt::format(R"(,"Segment":{},"TotalSegments":{})", segment, options_.scan_segments);
   }
   std::string values;
-  if (const std::string window = window_condition(filter, values); !window.empty()) {
+  if (const std::string window = window_condition(scan.filter, values); !window.empty()) {
     body += fmt::format(R"(,"FilterExpression":"{}","ExpressionAttributeValues":{{{}}})", window, values);
   }
-  const std::size_t most = options_.scan_items_most / static_cast<std::size_t>(options_.scan_segments);
   return pages("Scan", names_.items, body, [&](const JsonObject& item) -> Result<bool> {
+    if (scan.stop) return false;
     auto stored = read_item(item, names_.items, format_.value_name);
     if (!stored) return stored.error();
-    if (!inside(filter, stored->key)) return true;
-    if (items.size() >= most) {
+    ++scan.read;
+    if (!inside(scan.filter, stored->key)) return true;
+    if (scan.kept++ >= static_cast<std::int64_t>(options_.scan_items_most)) {
       return Error::fatal(ErrorKind::kConfiguration,
                           fmt::format("table '{}': more than {} items to sort in memory (narrow the time range, or "
                                       "name one device)",
@@ -122,16 +124,24 @@ Result<void> DynamoDbTable::scan_segment(const ItemFilter& filter, int segment, 
 Result<std::vector<StoredItem>> DynamoDbTable::scan_sorted(const ItemFilter& filter) {
   const auto segments = static_cast<std::size_t>(std::max(1, options_.scan_segments));
   std::vector<std::vector<StoredItem>> items(segments);
-  std::vector<Result<void>> results(segments);
-  {
-    std::vector<std::jthread> readers;
-    for (std::size_t i = 0; i < segments; ++i) {
-      readers.emplace_back([&, i] { results[i] = scan_segment(filter, static_cast<int>(i), items[i]); });
+  std::vector<std::future<Result<void>>> readers;
+  Scan scan{filter};
+  for (std::size_t i = 0; i < segments; ++i) {
+    readers.push_back(std::async(
+        std::launch::async, [this, &scan, &items, i] { return scan_segment(scan, static_cast<int>(i), items[i]); }));
+  }
+  std::optional<Error> error;
+  for (auto& reader : readers) {
+    while (reader.wait_for(kScanTick) != std::future_status::ready) {
+      if (scan_tick_ && !scan.stop && !scan_tick_(scan.read)) scan.stop = true;
     }
+    const auto result = reader.get();
+    if (result) continue;
+    scan.stop = true;  // what the others read would be thrown away
+    if (!error) error = result.error();
   }
-  for (const auto& result : results) {
-    if (!result) return result.error();
-  }
+  if (error) return *error;
+  if (scan.stop) return std::vector<StoredItem>();
   std::vector<StoredItem> all = std::move(items.front());
   for (std::size_t i = 1; i < segments; ++i) {
     all.insert(all.end(), std::make_move_iterator(items[i].begin()), std::make_move_iterator(items[i].end()));
