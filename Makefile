@@ -31,7 +31,7 @@ deps-build:
 	@scripts/install-deps build
 
 deps-test:
-	@scripts/install-deps build test infra
+	@scripts/install-deps build test infra twin
 
 deps-bench:
 	@scripts/install-deps build test bench

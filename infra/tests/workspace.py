@@ -50,9 +50,10 @@ class Failed(Exception):
 
 
 class Workspace:
-    def __init__(self, toolchain, source=INFRA, made_from=None):
+    def __init__(self, toolchain, source=INFRA, made_from=None, folder=None):
+        """folder: of somebody who keeps it, and finds the same work there the next time; else a temporary one."""
         self.toolchain = toolchain
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="culvert-infra-"))
+        self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="culvert-infra-"))
         self.infra = self.folder / "infra"
         self.cloud = self.folder / "cloud"
         self.function_package, self.program_package = packages(toolchain.cache / "packages")
@@ -60,6 +61,8 @@ class Workspace:
             shutil.copytree(made_from.folder, self.folder, symlinks=True, dirs_exist_ok=True)
             return
         for part in ("modules", "accounts"):
+            if (self.infra / part).exists():
+                continue
             shutil.copytree(source / part, self.infra / part,
                             ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
 

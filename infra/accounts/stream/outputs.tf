@@ -38,6 +38,17 @@ output "administrator_bootstrap_servers" {
   value       = join(",", [for broker in module.kafka_cluster.brokers : "${broker.host}:${module.kafka_cluster.ports.iam}"])
 }
 
+output "consumer_acls" {
+  description = "ACLs that the administrator makes for the consumer (infra/README.md: First data); none with multi_vpc."
+  value = local.per_broker ? [
+    for acl in [
+      { operation = "READ", resource_type = "topic", resource_name = var.topic },
+      { operation = "DESCRIBE", resource_type = "topic", resource_name = var.topic },
+      { operation = "READ", resource_type = "group", resource_name = "culvert-${var.application_name}" },
+    ] : merge(acl, { principal = "User:${local.consumer_user}" })
+  ] : []
+}
+
 output "client_idle_ms_max" {
   description = "Upper limit of connections.max.idle.ms of clients on the private path; null with multi_vpc."
   value       = local.per_broker ? module.broker_exit[0].client_idle_ms_max : null

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs where, as the state says: name servers, balancers, services, tables, the function and its mapping, sensors.
+
+Flow    Applied, Topology -> [wanted] -> supervisor.py, which starts, restarts and ends what differs.
+Owner   the supervisor.  Nothing here starts anything.
+Bounds  arguments, environments, ports, topics and groups come from the state; only the twin's own folder is added.
+"""
+
+import base64
+import dataclasses
+import json
+import re
+import shlex
+
+import balancers
+import names
+from brokers import IAM_BEHIND
+
+TRUST = "/etc/ssl/certs/ca-certificates.crt"
+TABLE_PORT = 8000   # of DynamoDB Local in the services' namespace, seen by nobody else
+
+
+class NotWired(Exception):
+    """Something in the state does not lead to a running program; the message names the hop."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A command that is kept running.  When anything in here changes, it is started anew."""
+    name: str
+    command: tuple
+    files: tuple = ()             # (path, text): written before it starts
+    environment: tuple = ()
+    restart_seconds: float = 1.0
+    reload: tuple = ()            # (path, text): a change of these is a SIGHUP
+    watched: tuple = ()           # anything else whose change means a new start
+
+
+class Wanted:
+    """Every program of a twin, for one applied state."""
+
+    def __init__(self, twin, applied, topology, identities):
+        self._twin, self._applied, self._topology, self._identities = twin, applied, topology, identities
+        self.problems = []
+        self._run = twin.folder / "run"
+
+    # ---- network ----
+
+    def name_servers(self):
+        public = self._run / "public-names.conf"
+        yield self._dnsmasq("names-public", ("services",), public, names.public(self._topology.public_names))
+        for network in self._topology.networks.values():
+            yield self._dnsmasq(f"names-{network.name}", (network.name,), self._run / f"names-{network.name}.conf",
+                                names.private(network))
+
+    def _dnsmasq(self, name, namespace, file, text):
+        command = ("dnsmasq", "--keep-in-foreground", f"--conf-file={file}")
+        return Program(name, (*self._twin.fabric.inside(*namespace), *command), ((file, text),))
+
+    def links(self):
+        for link in self._topology.links:
+            entry = self._twin.fabric.namespace(link.entry_network, "endpoints")
+            text = balancers.configuration_of(link, entry, self._twin.fabric.namespace(link.exit_network, "balancers"))
+            if text is None:
+                self.problems.append(f"link {link.name}: {link.closed_because or 'its balancer has no listener'}")
+                continue
+            file = self._run / f"link-{link.endpoint}.cfg"
+            yield Program(f"link-{link.endpoint}", ("haproxy", "-db", "-f", str(file)), ((file, text),))
+
+    # ---- services ----
+
+    def table_store(self):
+        command = self._twin.tables.command(TABLE_PORT)
+        return Program("dynamodb", (*self._twin.fabric.inside("services"), *command))
+
+    def services(self):
+        brokers = self._twin.brokers
+        certificates = self._twin.folder / "certificates"
+        listeners = [{"port": brokers.iam_port, "kafka_port": IAM_BEHIND,
+                      "certificate": f"{certificates}/broker-{b.id}.pem", "key": f"{certificates}/broker-{b.id}.key",
+                      "namespace": self._twin.fabric.namespace("stream", f"broker-{b.id}")}
+                     for b in self._topology.brokers.values() if brokers.iam_port]
+        settings = {
+            "services_namespace": self._twin.fabric.namespace("services"),
+            "balancers_namespace": self._twin.fabric.namespace("stream", "balancers"),
+            "table_port": TABLE_PORT, "look_port": self._twin.look_port,
+            "certificate": f"{certificates}/services.pem", "key": f"{certificates}/services.key",
+            "cluster": self._topology.cluster["arn"], "iam_listeners": listeners, "iam_users": brokers.iam_users,
+        }
+        identities = [dataclasses.asdict(i) for i in self._identities]
+        text = json.dumps({**settings, "identities": identities}, indent=1)
+        file = self._twin.folder / "services.json"
+        command = ("python3", "-B", str(self._twin.source / "services.py"), str(self._twin.folder))
+        return Program("services", command, ((file, text),), reload=((file, text), (None, self._twin.states_version())),
+                       watched=(json.dumps(settings),))
+
+    # ---- the function and its mapping ----
+
+    def consumers(self):
+        for mapping in self._applied.of_type("aws_lambda_event_source_mapping"):
+            try:
+                yield self._consumer(mapping)
+            except NotWired as problem:
+                self.problems.append(f"mapping of {mapping['function_arn'].rpartition(':')[2]}: {problem}")
+
+    def _consumer(self, mapping):
+        function = self._applied.one("aws_lambda_function", arn=mapping["function_arn"])
+        identity = self._identity(function["role"])
+        servers = mapping.block("self_managed_event_source", "endpoints").get("KAFKA_BOOTSTRAP_SERVERS")
+        group = mapping.block("self_managed_kafka_event_source_config").get("consumer_group_id") or mapping["id"]
+        credentials = self._credentials(mapping, identity)
+        if not servers or self._topology.host(mapping.root, "consumer") is None:
+            raise NotWired("only mappings to self-managed brokers run here (path endpoint_per_broker)")
+        password = self._run / "consumer.password"
+        variables = function.block("environment")["variables"]
+        properties = {"security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512",
+                      "sasl.username": credentials["username"], "sasl.password": f"@file:{password}",
+                      "ssl.ca.location": TRUST}
+        words = [self._twin.program, "consume", "-b", servers, "-t", mapping["topics"][0], "-G", group,
+                 "--table", variables["CULVERT_TABLE"], "--window", variables["CULVERT_WINDOW"],
+                 "--advance", variables["CULVERT_ADVANCE"],
+                 "--out-of-orderness", variables["CULVERT_OUT_OF_ORDERNESS"],
+                 "--allowed-lateness", variables["CULVERT_ALLOWED_LATENESS"],
+                 "--generation", variables["CULVERT_GENERATION"]]
+        words += [w for name, value in properties.items() for w in ("-X", f"{name}={value}")]
+        return Program("consumer", (*self._twin.fabric.inside(mapping.root, "consumer"), *map(str, words)),
+                       ((str(password), credentials["password"]),),
+                       (("AWS_REGION", self._topology.region), *keys_of(identity)))
+
+    def _identity(self, role):
+        identity = next((i for i in self._identities if i.role == role), None)
+        if identity is None:
+            raise NotWired(f"role {role} is not applied")
+        return identity
+
+    def _credentials(self, mapping, identity):
+        """What the pollers log in with, if the function's role may read it."""
+        secrets = [c["uri"] for c in mapping["source_access_configuration"] if c["type"] == "SASL_SCRAM_512_AUTH"]
+        if not secrets:
+            raise NotWired("it has no credentials")
+        if not identity.allows("secretsmanager:GetSecretValue", secrets[0]):
+            raise NotWired(f"{identity.role} may not read secret {secrets[0]}")
+        text = self._applied.secret(secrets[0])
+        if text is None:
+            raise NotWired(f"secret {secrets[0]} has no text")
+        return json.loads(text)
+
+    # ---- sensors ----
+
+    def sensors(self):
+        for group in self._applied.of_type("aws_autoscaling_group"):
+            template = self._applied.one("aws_launch_template", id=group.block("launch_template")["id"])
+            role = self._role_of(template)
+            unit = unit_in(base64.b64decode(template["user_data"]).decode())
+            for number in range(1, int(group["desired_capacity"]) + 1):
+                yield self._sensor(number, unit, role)
+
+    def _role_of(self, template):
+        profile = self._applied.one("aws_iam_instance_profile", arn=template.block("iam_instance_profile")["arn"])
+        role = self._applied.one("aws_iam_role", name=profile["role"])
+        return self._identity(role["arn"])
+
+    def _sensor(self, number, unit, identity):
+        words = [w.replace("/opt/culvert", str(self._twin.sensor_program)) for w in shlex.split(unit["ExecStart"][0])]
+        environment = [(name, value.replace("/opt/culvert", str(self._twin.sensor_program)))
+                       for name, value in (e.split("=", 1) for e in unit.get("Environment", []))]
+        restart = float(unit.get("RestartSec", ["5"])[0])
+        return Program(f"sensor-{number}", (*self._twin.fabric.inside("stream", f"sensor-{number}"), *words),
+                       environment=(*environment, *keys_of(identity)), restart_seconds=restart)
+
+
+def keys_of(identity):
+    return (("AWS_ACCESS_KEY_ID", identity.access_key), ("AWS_SECRET_ACCESS_KEY", identity.secret_key))
+
+
+def unit_in(script):
+    """The service of an instance's first start: option -> its values, in order."""
+    text = re.search(r"<<'UNIT'\n(.*?)\nUNIT\n", script, re.S)[1]
+    options = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith(("#", "[")):
+            options.setdefault(name, []).append(value)
+    return options

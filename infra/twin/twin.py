@@ -1,0 +1,388 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The applied state of both accounts, made real on this machine (infra/README.md: "The twin").
+
+    twin.py up [ROOT.NAME=JSON ..]
+                            apply both roots, build what they say, show that windows appear; goes on in the background
+    twin.py status          what runs where, and where the hops are
+    twin.py query [ARG ..]  culvert query on its table
+    twin.py run HOST CMD .. run a command where HOST is: consumer, stranger, sensor-1, broker-1 ..
+    twin.py apply [ROOT.NAME=JSON ..] [--patch FILE | --unpatch FILE]
+                            apply again, with other inputs or other modules; the twin follows
+    twin.py move BROKER     give a broker another address in its subnet, as Amazon MSK may
+    twin.py down            end it and remove every trace, also of one that was killed
+
+Options: --name NAME (default twin; several may run at once), --build FOLDER (default build/release).
+Ends with 0, 1 failed, 64 wrong usage, 77 where it cannot run: it needs root with CAP_SYS_ADMIN and CAP_NET_ADMIN.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import deployment
+import network
+import overview
+import tables
+from applied import read as read_applied
+from culvert_test.workspace import SupportError
+from supervisor import start_time
+from toolchain import Missing
+from topology import topology_of
+from workspace import Failed
+
+BASE = pathlib.Path(os.environ.get("CULVERT_TWIN_BASE") or "/var/lib/culvert-twin")
+NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
+TOOLS = {"ip": "iproute2", "nft": "nftables", "haproxy": "haproxy", "dnsmasq": "dnsmasq-base", "java":
+         "default-jre-headless", "openssl": "openssl", "git": "git"}
+READY_SECONDS = 240
+WINDOWS_SECONDS = 120
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
+
+
+class Skipped(Exception):
+    """It cannot run here; the message says what is missing."""
+
+
+def say(text):
+    print(f"twin: {text}", file=sys.stderr, flush=True)
+
+
+def check_able():
+    status = pathlib.Path("/proc/self/status").read_text()
+    effective = int(re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.M)[1], 16)
+    lacking = [name for name, bit in (("CAP_NET_ADMIN", CAP_NET_ADMIN), ("CAP_SYS_ADMIN", CAP_SYS_ADMIN))
+               if not effective >> bit & 1]
+    if os.geteuid() != 0 or lacking:
+        raise Skipped(f"needs root with {' and '.join(lacking) or 'CAP_NET_ADMIN and CAP_SYS_ADMIN'} to make network "
+                      "namespaces (in a container: --cap-add)")
+    missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
+    if missing:
+        raise Skipped(f"needs {', '.join(missing)} (scripts/install-deps infra test)")
+
+
+class Place:
+    """A twin's folder, and the lock that says whether it lives."""
+
+    def __init__(self, name):
+        self.name, self.folder = name, BASE / name
+        self.lock = None
+
+    def take(self):
+        """The lock, held by this process and by the supervisor that it starts; False if somebody has it."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def status(self):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.folder / "status.json").read_text())
+        return {}
+
+    def alive(self):
+        status = self.supervisor()
+        return bool(status) and start_time(status["pid"]) == status["start"]
+
+    def supervisor(self):
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.folder / "supervisor.json").read_text())
+        return None
+
+
+# ---- up ----
+
+def up(place, options):
+    check_able()
+    program = options.build / "culvert"
+    function = options.build / "culvert-lambda"
+    admin = options.build / "kafka_admin"
+    for file in (program, admin):
+        if not os.access(file, os.X_OK):
+            raise Skipped(f"{file} is missing (make twin builds it)")
+    if not place.take():
+        say(f"'{place.name}' runs already: twin.py status shows it, make twin-down ends it "
+            f"(another one beside it: --name NAME, make twin TWIN=NAME)")
+        return 1
+    if any(place.folder.glob("[!l]*")) or network.namespaces_of(place.name):
+        say("removing what a twin that was killed has left")
+        remove(place)
+        place.take()
+    try:
+        return _up(place, options, program, function if function.exists() else program, admin)
+    except BaseException:
+        if options.keep:
+            say(f"left as it is: {place.folder}")
+        else:
+            down(place)
+        raise
+
+
+def _up(place, options, program, function, admin):
+    started = time.monotonic()
+    say("applying both accounts (10 seconds; minutes if provider and OpenTofu must be built first)")
+    deployed = deployment.Deployed(place.folder)
+    zipped, archive = deployment.packages(place.folder, program, function)
+    variables = variables_of(options.assignments)
+    for root in deployment.ROOTS:
+        variables.setdefault(root, {})["function_package"] = str(zipped)
+    variables["stream"]["program_package"] = str(archive)
+    deployed.apply(variables, say)
+    (place.folder / "twin.json").write_text(json.dumps(
+        {"name": place.name, "program": str(program.resolve()), "admin_program": str(admin.resolve())}))
+    (place.folder / "progress").touch()
+    with open(place.folder / "supervisor.log", "ab") as log:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-B", str(pathlib.Path(__file__).with_name("supervisor.py")), str(place.folder)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(place.lock,))
+    (place.folder / "supervisor.json").write_text(json.dumps(
+        {"pid": supervisor.pid, "start": start_time(supervisor.pid)}))
+    follow(place, supervisor)
+    say(f"built in {time.monotonic() - started:.0f} s")
+    overview.show(place)
+    return 0 if options.no_wait else wait_for_windows(place)
+
+
+def follow(place, supervisor):
+    """Repeats what the supervisor says until it is ready."""
+    deadline = time.monotonic() + READY_SECONDS
+    with open(place.folder / "progress", encoding="utf-8") as progress:
+        while time.monotonic() < deadline:
+            line = progress.readline().rstrip("\n")
+            if not line:
+                if supervisor.poll() is not None:
+                    break
+                time.sleep(0.1)
+            elif line == "ready":
+                return
+            else:
+                say(line)
+    log = (place.folder / "supervisor.log").read_text(errors="replace")[-3000:]
+    raise SupportError(f"the twin was not built:\n{log}")
+
+
+def wait_for_windows(place):
+    """Shows that readings of one account have become windows in the other."""
+    table = aggregates_table(place)
+    port = place.status()["look_port"]
+    say(f"waiting for windows in table {table}")
+    deadline = time.monotonic() + WINDOWS_SECONDS
+    while time.monotonic() < deadline:
+        if (found := tables.count(port, table)) > 0:
+            query(place, ["--limit", "5"])
+            say(f"{found} windows in {table} so far, and more to come")
+            return 0
+        time.sleep(0.5)
+    for text in overview.problems(place):
+        say(text)
+    say(f"no window in {table} after {WINDOWS_SECONDS} s; it goes on, twin.py status and {place.folder}/logs say more")
+    return 1
+
+
+def aggregates_table(place):
+    applied = read_applied(place.folder)
+    return applied.outputs["analytics"]["tables"]["aggregates"]
+
+
+def query_environment(place):
+    region = read_applied(place.folder).region
+    return {"AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": "anybody", "AWS_REGION": region,
+            "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{place.status()['look_port']}"}
+
+
+def query(place, arguments):
+    program = json.loads((place.folder / "twin.json").read_text())["program"]
+    return subprocess.run([program, "query", "--table", f"dynamodb:{aggregates_table(place)}", *arguments],
+                          env={**os.environ, **query_environment(place)}).returncode
+
+
+# ---- down ----
+
+def down(place):
+    supervisor = place.supervisor()
+    if supervisor and start_time(supervisor["pid"]) == supervisor["start"]:
+        say(f"ending '{place.name}'")
+        end(supervisor["pid"], supervisor["start"], 30)
+    remove(place)
+    return 0
+
+
+def end(pid, started, seconds):
+    """Ends a process by its pid, if it is still the one that began then."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + seconds
+        while start_time(pid) == started and time.monotonic() < deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            for _ in range(20):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)   # a child of ours would stay as a zombie
+                if start_time(pid) != started:
+                    return
+                time.sleep(0.05)
+
+
+def remove(place):
+    """Everything by name, whoever has made it: processes, namespaces, files."""
+    for process in place.status().get("processes", []):
+        if process["start"] is not None:
+            end(process["pid"], process["start"], 5)
+    for pid in processes_in(place.folder):
+        end(pid, start_time(pid), 5)
+    network.sweep(place.name)
+    if place.lock is not None:
+        os.close(place.lock)
+        place.lock = None
+    shutil.rmtree(place.folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        BASE.rmdir()   # with the last twin
+
+
+def processes_in(folder):
+    """Processes that work in a folder: an apply that was cut off, say."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if pathlib.Path(os.readlink(path)).is_relative_to(folder) and int(path.parent.name) != os.getpid():
+                yield int(path.parent.name)
+
+
+# ---- while it runs ----
+
+def variables_of(assignments):
+    variables = {}
+    for text in assignments or ():
+        found = re.fullmatch(r"(stream|analytics)\.(\w+)=(.*)", text, re.S)
+        if not found:
+            raise SystemExit(f"twin: {text}: not of the form stream.NAME=JSON or analytics.NAME=JSON")
+        try:
+            value = json.loads(found[3])
+        except ValueError:
+            value = found[3]   # text needs no quotes
+        variables.setdefault(found[1], {})[found[2]] = value
+    return variables
+
+
+def apply(place, options):
+    deployed = deployment.Deployed(place.folder)
+    if options.patch:
+        deployed.patch(options.patch)
+    if options.unpatch:
+        deployed.patch(options.unpatch, reverse=True)
+    deployed.apply(variables_of(options.assignments), say)
+    return wait_until_followed(place)
+
+
+def wait_until_followed(place, seconds=120):
+    """Until the supervisor has seen the last change and made it real."""
+    applied = read_applied(place.folder)
+    wanted = repr((applied.cloud.version(), tuple((p.name, p.stat().st_mtime_ns)
+                                                  for p in sorted((place.folder / "states").glob("*.json")))))
+    deadline = time.monotonic() + seconds
+    while place.status().get("seen") != wanted:
+        if not place.alive():
+            raise SupportError("the twin has ended")
+        if time.monotonic() > deadline:
+            raise SupportError(f"the twin has not followed within {seconds} s")
+        time.sleep(0.1)
+    return 0
+
+
+def move(place, number):
+    """Another free address in the broker's subnet; what follows it, and how soon, is for others to show."""
+    applied = read_applied(place.folder)
+    topology = topology_of(applied)
+    if number not in topology.brokers:
+        raise SystemExit(f"twin: no broker {number}; there are {', '.join(topology.brokers)}")
+    address = topology.free_address(topology.brokers[number].subnet)
+
+    def edit(records, _account):
+        for record in records.values():
+            if record["type"] == "aws_msk_cluster":
+                for broker in record["hidden"]["brokers"]:
+                    if str(int(broker["broker_id"])) == number:
+                        broker["address"] = address
+                        return True
+        return False
+    applied.cloud.change(edit)
+    say(f"broker {number} is at {address} from now on")
+    return 0
+
+
+def run(place, host, command):
+    topology = topology_of(read_applied(place.folder))
+    for part in topology.networks.values():
+        if any(h.name == host for h in part.hosts):
+            inside = network.Fabric(place.name, None).inside(part.name, host)
+            os.execvp(inside[0], [*inside, *command])
+    names = ", ".join(h.name for part in topology.networks.values() for h in part.hosts)
+    raise SystemExit(f"twin: no host {host}; there are {names}")
+
+
+def arguments_of(arguments):
+    parser = argparse.ArgumentParser(prog="twin.py", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS)
+    parser.add_argument("--name", default="twin")
+    parser.add_argument("--build", type=pathlib.Path, default=deployment.REPOSITORY / "build" / "release")
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("up")
+    start.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
+    start.add_argument("--keep", action="store_true", help="leave a twin that could not be built for looking at")
+    start.add_argument("--no-wait", action="store_true", help="do not wait for windows")
+    for name in ("status", "down"):
+        commands.add_parser(name)
+    commands.add_parser("query").add_argument("arguments", nargs=argparse.REMAINDER)
+    again = commands.add_parser("apply")
+    again.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
+    again.add_argument("--patch", type=pathlib.Path)
+    again.add_argument("--unpatch", type=pathlib.Path)
+    commands.add_parser("move").add_argument("broker")
+    inside = commands.add_parser("run")
+    inside.add_argument("host")
+    inside.add_argument("words", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    if not NAME.fullmatch(options.name):
+        parser.error("--name must be 1 to 12 of a-z and 0-9, beginning with a letter")
+    return options
+
+
+def main(arguments):
+    options = arguments_of(arguments)
+    place = Place(options.name)
+    if options.command == "up":
+        return up(place, options)
+    if options.command == "down":
+        check_able()
+        return down(place)
+    if not place.folder.exists():
+        say(f"no twin '{place.name}' here (make twin starts one)")
+        return 1
+    commands = {"status": lambda: overview.show(place), "query": lambda: query(place, options.arguments),
+                "apply": lambda: apply(place, options), "move": lambda: move(place, options.broker),
+                "run": lambda: run(place, options.host, options.words)}
+    return commands[options.command]() or 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (Skipped, Missing) as problem:
+        print(f"twin: skipped: {problem}", file=sys.stderr)
+        sys.exit(77)
+    except (Failed, SupportError, network.CommandFailed) as problem:
+        say(str(problem))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
