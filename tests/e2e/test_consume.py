@@ -108,7 +108,7 @@ class Consume(KafkaCase):
         process = self.start_consumer("consumer", "--flush-interval", "1h")
         self.wait_checkpointed(0, 60, "the table is there", process)
         process.wait_for('"records":50000', 60)
-        self.assertEqual(process.stop(timeout=10), 0)
+        self.assertEqual(process.stop(), 0)
         self.assertEqual(self.checkpointed(), 50_000)
         again = self.consume_to_end()
         self.assertIn('"records":0,', again.stderr.splitlines()[-1])

@@ -202,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(All, FaultTest,
                          [](const auto& param) { return "Fault" + std::to_string(static_cast<int>(param.param)); });
 
 TEST_F(DynamoDbTableTest, LostReplyBeyondTheDeadlineIsUnknownAndNothingLaterIsTried) {
-  options_.flush_deadline = milliseconds{150};
+  options_.flush_deadline = milliseconds{1'000};
   fake_.set_faults(
       [](const FakeCall& call) { return call.table == "telemetry" ? CallFault::kReplyLost : CallFault::kNone; });
   const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, CheckpointPut{checkpoint_at(9), std::nullopt}});

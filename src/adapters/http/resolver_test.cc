@@ -24,6 +24,10 @@ using fakes::DnsFakeServer;
 using fakes::DnsReply;
 using std::chrono::milliseconds;
 
+// The time a server is given: so long that only silence takes it, or so short that silence is soon over.
+constexpr milliseconds kLong{8'000};
+constexpr milliseconds kShort{300};
+
 // Files and options of one resolver under test, removed at the end.
 class ResolverTest : public testing::Test {
  protected:
@@ -38,7 +42,7 @@ class ResolverTest : public testing::Test {
   DnsOptions options(const std::string& resolv_conf, std::uint16_t port, const std::string& hosts = "") {
     std::ofstream(directory_ + "/resolv.conf") << resolv_conf;
     std::ofstream(directory_ + "/hosts") << hosts;
-    return {directory_ + "/resolv.conf", directory_ + "/hosts", port, milliseconds{3'000}, milliseconds{300}};
+    return {directory_ + "/resolv.conf", directory_ + "/hosts", port, milliseconds{20'000}, kLong};
   }
   static std::vector<std::string> texts(const Result<Resolved>& result) {
     std::vector<std::string> out;
@@ -132,24 +136,27 @@ TEST_F(ResolverTest, RefusingServerIsPassedOver) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(resolve(options("nameserver 127.0.0.2\nnameserver 127.0.0.1\n", server.port()), "a.test"),
             Texts{"10.0.0.4"});
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{1'000});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kLong / 2);
 }
 
 TEST_F(ResolverTest, SilenceForOneFamilyDelaysButDoesNotFail) {
   DnsFakeServer server([](const DnsQuestion& question, bool) {
     return DnsReply{.addresses = {"10.0.0.5"}, .silent = question.type == DnsType::kAaaa};
   });
-  EXPECT_EQ(resolve(options("nameserver 127.0.0.1\n", server.port()), "a.test"), Texts{"10.0.0.5"});
+  auto o = options("nameserver 127.0.0.1\n", server.port());
+  o.server_timeout = kShort;
+  EXPECT_EQ(resolve(o, "a.test"), Texts{"10.0.0.5"});
 }
 
 TEST_F(ResolverTest, MissingNameNamesItAndSilentServerIsNamed) {
   DnsFakeServer server(
       [](const DnsQuestion& question, bool) { return DnsReply{.rcode = 3, .silent = question.name == "silent.test"}; });
-  const auto o = options("nameserver 127.0.0.1\noptions attempts:1\n", server.port());
+  auto o = options("nameserver 127.0.0.1\noptions attempts:1\n", server.port());
   const auto missing = DnsResolver(o).resolve("none.test", {});
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.error().message.find("'none.test' does not exist"), std::string::npos);
   EXPECT_TRUE(missing.error().retriable);
+  o.server_timeout = kShort;
   const auto silent = DnsResolver(o).resolve("silent.test", {});
   ASSERT_FALSE(silent.ok());
   EXPECT_NE(silent.error().message.find("no usable answer from name server 127.0.0.1"), std::string::npos);
@@ -159,10 +166,10 @@ TEST_F(ResolverTest, TimeIsBoundedAndStopEndsALookup) {
   DnsFakeServer server([](const DnsQuestion&, bool) { return DnsReply{.silent = true}; });
   auto o = options("search a.test b.test c.test\noptions attempts:5 timeout:30\nnameserver 127.0.0.1\n", server.port());
   o.server_timeout = milliseconds{0};
-  o.total_most = milliseconds{500};
+  o.total_most = milliseconds{500};  // of 4 names x 5 attempts x 30 s
   auto begin = std::chrono::steady_clock::now();
   EXPECT_FALSE(DnsResolver(o).resolve("x", {}).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{2'000});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{15'000});
   o.total_most = milliseconds{60'000};
   std::stop_source stop;
   std::jthread stopper([&] {
@@ -171,7 +178,7 @@ TEST_F(ResolverTest, TimeIsBoundedAndStopEndsALookup) {
   });
   begin = std::chrono::steady_clock::now();
   EXPECT_FALSE(DnsResolver(o).resolve("x", stop.get_token()).ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{3'000});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds{15'000});
 }
 
 TEST_F(ResolverTest, UnreadableAnswersAreFailuresNotCrashes) {

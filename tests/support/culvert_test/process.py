@@ -195,7 +195,7 @@ class Process:
     def resume(self):
         self.signal(signal.SIGCONT)
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=30):
         """SIGTERM, then SIGKILL after `timeout` seconds; returns the exit code (-9: had to be killed)."""
         if self.alive:
             self.signal(signal.SIGTERM)
