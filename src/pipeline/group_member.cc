@@ -105,6 +105,14 @@ Result<void> GroupMember::check_log(const StreamPartition& where, const Checkpoi
                         fmt::format("{}: the topic's id is {}, the checkpoint was written for id {}: {}", where.name(),
                                     log.topic_id, checkpoint.topic_id, anew));
   }
+  if (checkpoint.next > log.end && !checkpoint.topic_id.empty() && checkpoint.topic_id == log.topic_id) {
+    return Error::fatal(
+        ErrorKind::kData,
+        fmt::format("{}: the log has lost records that were folded: it is the same topic, and ends at offset {}, below "
+                    "the checkpoint's next offset {} (unclean leader election): fold the log into a new table, or go "
+                    "on in this one with --generation {} and --start at a time after the loss",
+                    where.name(), log.end.value(), checkpoint.next.value(), options_.generation + 1));
+  }
   if (checkpoint.next > log.end) {
     return Error::fatal(ErrorKind::kData,
                         fmt::format("{}: the checkpoint's next offset {} is above the log end offset {}: {}"

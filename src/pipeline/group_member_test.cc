@@ -282,5 +282,32 @@ TEST_F(GroupMemberTest, OpenWindowsAreReadOnUpToTheMemoryLimitAndNoFurther) {
   EXPECT_NE(effects_.failure->message.find("--memory-limit"), std::string::npos);
 }
 
+TEST_F(GroupMemberTest, LogThatEndsBelowTheCheckpointWasCutOrMadeAnew) {
+  Checkpoint stored;
+  stored.next = Offset{300};
+  stored.topic_id = "id-1";
+  stored.definition = definition_text(options_.pipeline.definition);
+  const auto refusal = [&](const std::string& topic_id, std::int64_t end) {
+    Effects effects;
+    JsonDecoder decoder(options_.pipeline.definition);
+    GroupMember member(options_, decoder, effects);
+    member.on_assigned({&kClaim, 1});
+    member.on_loaded(kClaim, stored, LogState{Offset{0}, Offset{end}, Offset{0}, topic_id});
+    if (!effects.failure) return std::string("none");
+    EXPECT_EQ(effects.failure->kind, ErrorKind::kData);
+    EXPECT_FALSE(effects.failure->retriable);
+    return effects.failure->message;
+  };
+  EXPECT_EQ(refusal("id-1", 300), "none");
+  const std::string cut = refusal("id-1", 200);
+  EXPECT_NE(cut.find("lost records that were folded"), std::string::npos) << cut;
+  EXPECT_NE(cut.find("--generation 2 and --start"), std::string::npos) << cut;
+  const std::string anew = refusal("id-2", 400);
+  EXPECT_NE(anew.find("made anew"), std::string::npos) << anew;
+  const std::string unknown = refusal("", 200);
+  EXPECT_NE(unknown.find("made anew"), std::string::npos) << unknown;
+  EXPECT_NE(unknown.find("unclean leader election"), std::string::npos) << unknown;
+}
+
 }  // namespace
 }  // namespace culvert

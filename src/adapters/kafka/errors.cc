@@ -82,8 +82,9 @@ Error lost_log_error(rd_kafka_resp_err_t code, std::string_view what, std::strin
   if (code == RD_KAFKA_RESP_ERR__LOG_TRUNCATION || contains(detail, "truncation")) {
     return Error::fatal(ErrorKind::kData,
                         with_detail(what, "the log was truncated below the position (unclean leader election)", detail,
-                                    "records that were folded are gone and their offsets are used again: start over "
-                                    "with a new --generation, or restore the topic"));
+                                    "the table holds readings that the log has lost, and their offsets are used "
+                                    "again: fold the log into a new table, or go on in this one with the next "
+                                    "--generation and --start at a time after the loss"));
   }
   return Error::fatal(ErrorKind::kData,
                       with_detail(what, "the position is not in the log any more", detail,
