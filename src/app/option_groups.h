@@ -9,7 +9,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +16,7 @@
 #include "app/definition_options.h"
 #include "app/log.h"
 #include "app/option_set.h"
+#include "app/table_options.h"
 #include "model/result.h"
 
 namespace culvert {
@@ -66,41 +66,5 @@ class KafkaOptions {
 
 // True for properties of the Kafka client whose value is a password, key or other secret.
 [[nodiscard]] bool is_secret_property(std::string_view key);
-
-enum class TableKind : std::uint8_t { kSqlite, kDynamoDb };
-
-struct TableSpec {
-  TableKind kind = TableKind::kSqlite;
-  std::string name;  // file or table
-  // DynamoDB only; what is empty comes from the environment, or follows from the name.
-  std::string checkpoints_table{};
-  std::string dead_letters_table{};
-  std::string region{};
-  std::string endpoint_url{};
-  bool create = false;
-  std::optional<Millis> expire_after{};
-};
-
-// `sqlite:FILE` or `dynamodb:NAME`.
-[[nodiscard]] Result<TableSpec> parse_table_spec(std::string_view text);
-
-enum class TableUse : std::uint8_t { kRead, kWrite };
-
-class TableOptions {
- public:
-  TableOptions() = default;
-  TableOptions(const TableOptions&) = delete;
-  TableOptions& operator=(const TableOptions&) = delete;
-  ~TableOptions() = default;
-
-  // Required unless a default is given.  With kWrite also what only a table that is written has.
-  void declare(OptionSet& options, TableUse use, std::string_view default_table = {});
-  [[nodiscard]] const TableSpec& table() const { return table_; }
-
- private:
-  void declare_dynamodb(OptionSet& options, TableUse use);
-
-  TableSpec table_;
-};
 
 }  // namespace culvert

@@ -5,23 +5,9 @@
 
 #include "adapters/dynamodb/open_table.h"
 #include "adapters/sqlite/sqlite_table.h"
+#include "app/dynamodb_options.h"
 
 namespace culvert {
-
-namespace {
-
-dynamodb::Options dynamodb_options(const TableSpec& spec) {
-  dynamodb::Options options;
-  options.table = spec.name;
-  options.checkpoints_table = spec.checkpoints_table;
-  options.dead_letters_table = spec.dead_letters_table;
-  options.region = spec.region;
-  options.endpoint_url = spec.endpoint_url;
-  if (spec.expire_after) options.format.retention = std::chrono::ceil<std::chrono::seconds>(*spec.expire_after);
-  return options;
-}
-
-}  // namespace
 
 std::string table_name(const TableSpec& spec) {
   return (spec.kind == TableKind::kSqlite ? "sqlite:" : "dynamodb:") + spec.name;

@@ -133,6 +133,14 @@ Result<void> DynamoDbTable::prepare() {
   return {};
 }
 
+void DynamoDbTable::prepare_meanwhile() {
+  client_->post([this] {
+    // Either outcome comes back from the first call that needs it.
+    if (api_->endpoint().tls) (void)client_->prepare_tls();
+    credentials_->get([](const Result<aws::CredentialsPtr>&) {});
+  });
+}
+
 Api::Counters DynamoDbTable::api_counters() {
   std::promise<Api::Counters> promise;
   client_->post([&] { promise.set_value(api_->counters()); });

@@ -94,6 +94,8 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   void set_flush_deadline(std::chrono::milliseconds deadline) { flush_deadline_ms_ = deadline.count(); }
   // Reads the CA certificates and fetches credentials now, instead of at the first call.
   [[nodiscard]] Result<void> prepare();
+  // The same without waiting: the first call waits for what is still missing, and tells what failed.
+  void prepare_meanwhile();
 
   [[nodiscard]] const TableNames& names() const { return names_; }
   [[nodiscard]] http::Client::Stats http_stats() { return client_->stats(); }

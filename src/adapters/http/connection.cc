@@ -210,9 +210,10 @@ void Connection::on_event() {
 }
 
 void Connection::read_more() {
-  static thread_local std::array<char, kReadBytes> buffer;
+  // Not an array of the thread's own storage: every thread of the program would then begin by clearing it.
+  static thread_local const auto buffer = std::make_unique_for_overwrite<std::array<char, kReadBytes>>();
   while (!closed()) {
-    const IoResult result = read_some(buffer);
+    const IoResult result = read_some(*buffer);
     switch (result.status) {
       case IoStatus::kDone:
         if (state_ == State::kIdle) {  // nobody asked for this
@@ -220,7 +221,7 @@ void Connection::read_more() {
           listener_.idle_closed(*this);
           return;
         }
-        if (!feed({buffer.data(), result.bytes})) return;
+        if (!feed({buffer->data(), result.bytes})) return;
         break;
       case IoStatus::kWantRead:
         wait_readable();
