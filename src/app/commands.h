@@ -14,6 +14,7 @@ namespace culvert {
 
 [[nodiscard]] CommandSpec consume_command();
 [[nodiscard]] CommandSpec dead_letters_list_command();
+[[nodiscard]] CommandSpec dead_letters_redrive_command();
 [[nodiscard]] CommandSpec demo_command();
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec query_command();

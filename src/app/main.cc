@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
           culvert::query_command(),
           culvert::tail_command(),
           culvert::dead_letters_list_command(),
+          culvert::dead_letters_redrive_command(),
           culvert::verify_command(),
           culvert::version_command(),
       },

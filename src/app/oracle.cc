@@ -209,14 +209,15 @@ DeadLetterReason PartitionOracle::decode(const Record& record, Judgement& out) c
 }
 
 // Every multiple of the advance that is a start of a window with the time in it.
-void PartitionOracle::sort_windows(Judgement& out) const {
+void PartitionOracle::sort_windows(Judgement& out, bool any_is_in_time) const {
   const std::int64_t advance = definition_.advance.count();
   const std::int64_t size = definition_.size.count();
   const std::int64_t time = out.time.value();
   for (std::int64_t start = time / advance * advance; start + size > time; start -= advance) {
     const Window window{EventTime{start}, EventTime{start + size}};
-    const bool late = max_event_time_ && window.end.value() + definition_.allowed_lateness.count() <=
-                                             max_event_time_->value() - definition_.out_of_orderness.count();
+    const bool late = !any_is_in_time && max_event_time_ &&
+                      window.end.value() + definition_.allowed_lateness.count() <=
+                          max_event_time_->value() - definition_.out_of_orderness.count();
     (late ? out.missed : out.folded).push_back(window);
   }
 }
@@ -225,8 +226,15 @@ Judgement PartitionOracle::judge(const Record& record) {
   Judgement out;
   out.refused = decode(record, out);
   if (out.refused != DeadLetterReason::kNone) return out;
-  sort_windows(out);
+  sort_windows(out, false);
   if (!max_event_time_ || *max_event_time_ < out.time) max_event_time_ = out.time;
+  return out;
+}
+
+Judgement PartitionOracle::judge_set_aside(const Record& record) const {
+  Judgement out;
+  out.refused = decode(record, out);
+  if (out.refused == DeadLetterReason::kNone) sort_windows(out, true);
   return out;
 }
 

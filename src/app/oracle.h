@@ -41,11 +41,14 @@ class PartitionOracle {
 
   // Records in offset order, each once.
   [[nodiscard]] Judgement judge(const Record& record);
+  // A record that was set aside, as it can be read by now: in time for all of its windows, and without a trace in what
+  // is judged later.
+  [[nodiscard]] Judgement judge_set_aside(const Record& record) const;
   [[nodiscard]] std::optional<EventTime> max_event_time() const { return max_event_time_; }
 
  private:
   [[nodiscard]] DeadLetterReason decode(const Record& record, Judgement& out) const;
-  void sort_windows(Judgement& out) const;
+  void sort_windows(Judgement& out, bool any_is_in_time) const;
 
   Definition definition_;
   std::optional<EventTime> max_event_time_;

@@ -130,14 +130,19 @@ Result<void> Verifier::load_items(TableReader& table) {
 
 Verifier::Partition& Verifier::partition_of(PartitionId id) {
   const auto [found, added] = partitions_.try_emplace(id, definition_);
-  if (added) found->second.fence_name = StreamPartition{topic_, generation_, id}.name();
+  if (added) {
+    found->second.fence_name = StreamPartition{topic_, generation_, id}.name();
+    found->second.repaired_name = found->second.fence_name + "!";
+  }
   return found->second;
 }
 
 std::optional<PartitionId> Verifier::partition_of_fence(const std::string& name) const {
   const std::string stream = StreamPartition{topic_, generation_, PartitionId{0}}.stream() + "/";
   if (!name.starts_with(stream)) return std::nullopt;
-  const auto number = DeviceId::parse_number(std::string_view(name).substr(stream.size()));
+  std::string_view rest = std::string_view(name).substr(stream.size());
+  if (rest.ends_with('!')) rest.remove_suffix(1);
+  const auto number = DeviceId::parse_number(rest);
   if (!number || *number < 0 || *number > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
   return PartitionId{static_cast<std::int32_t>(*number)};
 }
@@ -194,7 +199,6 @@ void Verifier::add(PartitionId partition, std::span<const Record> records) {
 }
 
 void Verifier::add_record(PartitionId id, Partition& partition, const Record& record) {
-  const Judgement judged = partition.oracle.judge(record);
   Progress* progress = nullptr;
   if (partition.checkpoint != nullptr) {
     const Checkpoint& checkpoint = *partition.checkpoint;
@@ -204,6 +208,18 @@ void Verifier::add_record(PartitionId id, Partition& partition, const Record& re
     }
   }
   const bool covered = progress != nullptr;
+  Judgement judged;
+  if (Letter* letter = covered ? set_aside(id, record) : nullptr; letter != nullptr) {
+    judged = partition.oracle.judge_set_aside(record);
+    if (judged.refused == DeadLetterReason::kNone) {
+      add_redriven(partition, record, judged, true);
+      // What it was when it was set aside, to the checkpoint's counters and maxima.
+      judged = Judgement{};
+      judged.refused = letter->stored.reason;
+    }
+  } else {
+    judged = partition.oracle.judge(record);
+  }
   if (progress != nullptr) {
     Counts& counts = progress->counts;
     ++counts.records;
@@ -216,6 +232,7 @@ void Verifier::add_record(PartitionId id, Partition& partition, const Record& re
       progress->max_event_time = judged.time;
     }
   }
+  if (covered && !judged.missed.empty()) add_redriven(partition, record, judged, false);
   const bool doubtful = compare_dead_letter(id, partition, record, judged, covered);
   for (const Window& window : judged.folded) {
     if (doubtful) {
@@ -224,6 +241,37 @@ void Verifier::add_record(PartitionId id, Partition& partition, const Record& re
       add_reading(partition, record, judged, window, covered);
     }
   }
+}
+
+Verifier::Letter* Verifier::set_aside(PartitionId id, const Record& record) {
+  const auto found = letters_.find({id, record.offset});
+  if (found == letters_.end()) return nullptr;
+  const DeadLetterReason reason = found->second.stored.reason;
+  return reason == DeadLetterReason::kLate || reason == DeadLetterReason::kGeneration ? nullptr : &found->second;
+}
+
+// `required`: it has to be in all of its windows; otherwise, being late, it may be in any.
+void Verifier::add_redriven(const Partition& partition, const Record& record, const Judgement& judged, bool required) {
+  std::string missing;
+  bool repaired = false;
+  for (const Window& window : required ? judged.folded : judged.missed) {
+    const ItemKey key{judged.device, window.start};
+    const auto found = items_.find(key);
+    if (found != items_.end() && found->second.stored &&
+        holds(found->second.stored->image.fences.at(partition.repaired_name), record.offset)) {
+      found->second.sums.add(judged.micro);
+      repaired = true;
+    } else if (missing.empty()) {
+      missing = window_name(key);
+    }
+  }
+  if (repaired) ++report_.repaired;
+  if (!required || missing.empty()) return;
+  ++report_.dead_letters_extra;
+  difference(
+      fmt::format("extra: dead letter {}:{}: it can be read by now, but is not in {} (culvert dead-letters "
+                  "redrive)",
+                  partition.fence_name, record.offset.value(), missing));
 }
 
 bool Verifier::compare_dead_letter(PartitionId id, Partition& partition, const Record& record, const Judgement& judged,
@@ -297,8 +345,7 @@ bool Verifier::verifiable(const Item& item) const {
   if (!item.stored) return true;
   const auto& entries = item.stored->image.fences.entries();
   return std::all_of(entries.begin(), entries.end(), [&](const Fences::Entry& entry) {
-    const auto id =
-        partition_of_fence(entry.name);  // of another topic or generation, or of repaired dead letters: none
+    const auto id = partition_of_fence(entry.name);  // of another topic or generation: none
     const auto found = id ? partitions_.find(*id) : partitions_.end();
     return found != partitions_.end() && !found->second.partly;
   });

@@ -10,7 +10,9 @@
 //
 // What must hold, at any moment: an item equals the fold of exactly those of its readings that its stored offset fences
 // cover; a reading that a checkpoint covers is covered by the fences of each of its items; the dead letters at covered
-// offsets are exactly those of the log; a checkpoint's counters and maxima are those of the records it covers.
+// offsets are exactly those of the log; a checkpoint's counters and maxima are those of the records it covers.  A dead
+// letter that can be read by now (an older version wrote it) must have been redriven: then it is held under a fence of
+// its own, and still counts as a dead letter.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +46,7 @@ struct VerifyReport {
   std::int64_t unverifiable = 0;  // differ, but the log does not hold all that went into them any more
   // Records that the checkpoints cover.
   Counts counts;
+  std::int64_t repaired = 0;  // dead letters that are in their windows by now: redriven
   std::int64_t dead_letters_different = 0;
   std::int64_t dead_letters_missing = 0;
   std::int64_t dead_letters_extra = 0;
@@ -77,6 +80,7 @@ class Verifier {
   struct Partition {
     const Checkpoint* checkpoint = nullptr;  // null: items name it, but there is no checkpoint
     std::string fence_name;
+    std::string repaired_name;  // of the fence of redriven dead letters
     PartitionOracle oracle;
     Offset log_start{0};
     Offset log_end{0};
@@ -110,6 +114,9 @@ class Verifier {
   // True if the table's word is taken that the reading was late.
   bool compare_dead_letter(PartitionId id, Partition& partition, const Record& record, const Judgement& judged,
                            bool covered);
+  // The letter of a record that the table set aside, as it can be read by now; null: there is none.
+  [[nodiscard]] Letter* set_aside(PartitionId id, const Record& record);
+  void add_redriven(const Partition& partition, const Record& record, const Judgement& judged, bool required);
   void add_reading(Partition& partition, const Record& record, const Judgement& judged, const Window& window,
                    bool covered);
   void compare_item(const ItemKey& key, const Item& item);

@@ -11,7 +11,9 @@
 #include "app/verify_output.h"
 #include "decode/json_decoder.h"
 #include "fakes/memory_table.h"
+#include "fakes/older_decoder.h"
 #include "pipeline/pipeline_driver.h"
+#include "pipeline/redrive.h"
 
 namespace culvert::oracle {
 namespace {
@@ -161,7 +163,7 @@ TEST(Verifier, CountsWhatIsOpenLateAndDead) {
   const VerifyReport report = world.verify();
   EXPECT_EQ(report_summary(report),
             "verify: windows=2 equal=2 different=0 missing=0 extra=0 open=1 unverifiable=0 dead_letters=1 late=1 "
-            "records=4 partitions=1");
+            "records=4 partitions=1 repaired=0");
 }
 
 // ---- What is wrong is found.
@@ -313,8 +315,9 @@ class OtherLetters final : public TableReader {
 TEST_F(Tampered, AnyFieldOfADeadLetter) {
   const auto with = [&](const std::function<bool(DeadLetter&)>& change, std::string_view text) {
     bool first = true;
-    OtherLetters table(world_.table,
-                       [&](DeadLetter& letter) { return !std::exchange(first, false) || change(letter); });
+    OtherLetters table(world_.table, [&](DeadLetter& letter) {
+      return letter.reason == DeadLetterReason::kLate || !std::exchange(first, false) || change(letter);
+    });
     const VerifyReport report = verify(table, world_.definition, world_.log_list());
     EXPECT_EQ(report.differences_total, 1) << text;
     EXPECT_NE(report_text(report).find(text), std::string::npos) << report_text(report);
@@ -348,6 +351,99 @@ TEST_F(Tampered, ManyDifferencesAreCountedAndTheFirstTwentyShown) {
   EXPECT_NE(report_text(report).find(fmt::format("and {} more\n", items.size() - 20)), std::string::npos);
 }
 
+// ---- Dead letters that were redriven.
+
+class Redriven : public testing::Test {
+ protected:
+  explicit Redriven(bool hopping = false) {
+    std::mt19937 random{7};
+    world_.definition = small_windows(hopping);
+    world_.logs.push_back(random_log(random, 600));
+    fakes::OlderDecoder older(world_.definition, Micro{40'000'000});
+    PipelineDriver driver(world_.table, world_.options(), older, where_of(0));
+    CULVERT_CHECK(driver.run(world_.logs[0].records(), 50).ok(), "the log could not be folded");
+  }
+  RedriveStats redrive(bool late) {
+    RedriveOptions options;
+    options.definition = world_.definition;
+    options.late = late;
+    JsonDecoder now(world_.definition);
+    PartitionRedrive partition(options, now, where_of(0), *world_.table.load_checkpoint(where_of(0)));
+    (void)world_.table.scan_dead_letters([&](const DeadLetter& letter) { return partition.add(letter), true; });
+    CULVERT_CHECK(partition.check().ok(), "the table contradicts its checkpoint");
+    const auto done = partition.run(world_.table, [](int, const Error&) { return false; });
+    CULVERT_CHECK(done.ok(), done.error().message);
+    return *done;
+  }
+  // Every item that holds redriven letters.
+  std::vector<StoredItem> repaired_items() {
+    std::vector<StoredItem> items;
+    (void)world_.table.scan_items({}, [&](const StoredItem& item) {
+      if (!(item.image.fences.at("telemetry@1/0!") == Fence{})) items.push_back(item);
+      return true;
+    });
+    return items;
+  }
+
+  World world_;
+};
+
+class RedrivenHopping : public Redriven {
+ protected:
+  RedrivenHopping() : Redriven(true) {}
+};
+
+TEST_F(Redriven, LetterThatCanBeReadByNowMustBeInItsWindows) {
+  VerifyReport report = world_.verify();
+  EXPECT_GT(report.dead_letters_extra, 10) << report_text(report);
+  EXPECT_NE(report_text(report).find("culvert dead-letters redrive"), std::string::npos);
+  const RedriveStats stats = redrive(false);
+  EXPECT_EQ(stats.repaired, report.dead_letters_extra);
+  report = world_.verify();
+  EXPECT_TRUE(report.good()) << report_text(report);
+  EXPECT_EQ(report.unverifiable, 0);
+  EXPECT_EQ(report.repaired, stats.repaired);
+  EXPECT_EQ(report.equal, report.windows);
+}
+
+TEST_F(RedrivenHopping, LettersAreInAllOfTheirWindows) {
+  const RedriveStats stats = redrive(false);
+  EXPECT_GT(stats.windows, 2 * stats.repaired / 3);
+  const VerifyReport report = world_.verify();
+  EXPECT_TRUE(report.good()) << report_text(report);
+  EXPECT_EQ(report.repaired, stats.repaired);
+}
+
+TEST_F(Redriven, LateReadingMayBeTakenAndIsCompared) {
+  redrive(false);
+  const VerifyReport before = world_.verify();
+  const RedriveStats stats = redrive(true);
+  EXPECT_GT(stats.repaired, 3);
+  const VerifyReport report = world_.verify();
+  EXPECT_TRUE(report.good()) << report_text(report);
+  EXPECT_EQ(report.repaired, before.repaired + stats.repaired);
+  EXPECT_EQ(report.counts, before.counts) << "they stay what they were when they came";
+}
+
+TEST_F(Redriven, LetterThatIsInTwiceOrNotAtAllIsFound) {
+  redrive(false);
+  const auto items = repaired_items();
+  ASSERT_FALSE(items.empty());
+  StoredItem item = items.front();
+  item.image.aggregate.fold(Micro{41'000'000});
+  world_.table.expire(item.key);
+  world_.table.flush({where_of(0), {}, {{item.key, item.window_end, item.image, std::nullopt}}, {}});
+  EXPECT_EQ(world_.verify().different, 1);
+  // The fence alone, without the reading, and the reading alone, without the fence.
+  item = items.front();
+  item.image.fences.set("telemetry@1/0!", Fence{});
+  world_.table.expire(item.key);
+  world_.table.flush({where_of(0), {}, {{item.key, item.window_end, item.image, std::nullopt}}, {}});
+  const VerifyReport report = world_.verify();
+  EXPECT_EQ(report.different, 1) << report_text(report);
+  EXPECT_GT(report.dead_letters_extra, 0);
+}
+
 // ---- What cannot be known is said.
 
 TEST_F(Tampered, RetentionMakesWindowsUnverifiableRatherThanWrong) {
@@ -361,11 +457,11 @@ TEST_F(Tampered, RetentionMakesWindowsUnverifiableRatherThanWrong) {
             std::string::npos);
 }
 
-TEST_F(Tampered, RepairedDeadLettersAndOtherGenerationsAreUnverifiable) {
+TEST_F(Tampered, WhatAnotherGenerationBroughtIsUnverifiable) {
   StoredItem item = some_item();
   const Fences before = item.image.fences;
   item.image.aggregate.fold(Micro{1});
-  item.image.fences.set("telemetry@1/0!", Fence{Offset{5}, {}});
+  item.image.fences.set("telemetry@2/0", Fence{Offset{5}, {}});
   put(item, before);
   const VerifyReport report = world_.verify();
   EXPECT_TRUE(report.good()) << report_text(report);
@@ -400,7 +496,7 @@ TEST(VerifyJson, IsOneObjectWithHostileTextEscaped) {
   report.differences_total = 1;
   EXPECT_EQ(report_json(report),
             R"({"windows":3,"equal":0,"different":1,"missing":0,"extra":0,"open":0,"unverifiable":0,"dead_letters":0,)"
-            R"("late":0,"records":0,"partitions":0,"good":false,"not_fully_verifiable":[],)"
+            R"("late":0,"records":0,"partitions":0,"repaired":0,"good":false,"not_fully_verifiable":[],)"
             R"("differences":["different: device \"x\""]})");
 }
 

@@ -25,7 +25,8 @@ std::vector<std::pair<std::string_view, std::int64_t>> figures(const VerifyRepor
           {"dead_letters", report.counts.dead_letters},
           {"late", report.counts.late},
           {"records", report.counts.records},
-          {"partitions", report.partitions}};
+          {"partitions", report.partitions},
+          {"repaired", report.repaired}};
 }
 
 std::string json_list(const std::vector<std::string>& texts) {

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <random>
+
+#include "adapters/lambda/event.h"
+#include "app/command.h"
+#include "app/commands.h"
+#include "app/dry_run_table.h"
+#include "app/on_failure_document.h"
+#include "app/option_groups.h"
+#include "app/progress_line.h"
+#include "app/table.h"
+#include "decode/json_decoder.h"
+#include "pipeline/redrive.h"
+
+namespace culvert {
+
+namespace {
+
+constexpr int kAttemptsMost = 1'000;
+constexpr std::int64_t kBackoffMostMs = 5'000;
+
+// What became of the batches of on-failure documents.
+struct BatchFigures {
+  std::int64_t documents = 0;
+  std::int64_t batches = 0;
+  PipelineStats stats;
+};
+
+class RedriveCommand final : public Command {
+ public:
+  void declare(OptionSet& options) override {
+    table_.declare(options, TableUse::kWrite);
+    options.heading("What");
+    options.flag("late", &late_,
+                 "Take readings that came too late as well, whatever --allowed-lateness said. Tumbling windows only.");
+    Option from;
+    from.name = "on-failure";
+    from.value_name = "PATH";
+    from.help =
+        "Instead of dead letters, replay the batches that an event source mapping gave up: its on-failure documents, "
+        "a file or a directory of them.";
+    from.repeatable = true;
+    from.apply = [this](std::string_view path, const OptionSource&) {
+      paths_.emplace_back(path);
+      return Result<void>{};
+    };
+    options.add(std::move(from));
+    options.integer("generation", {1, std::int64_t{1} << 53}, &generation_,
+                    "Incarnation of the topic that the documents are of. Default: the newest one in the table.");
+    options.flag("dry-run", &dry_run_, "Say what would be done and write nothing.");
+    options.finish([this]() -> Result<void> {
+      if (paths_.empty() && generation_) {
+        return Error::fatal(ErrorKind::kUsage, "--generation goes with --on-failure: a dead letter has its own");
+      }
+      if (!paths_.empty() && late_) {
+        return Error::fatal(ErrorKind::kUsage, "--late does not go with --on-failure: batches are judged as they come");
+      }
+      return {};
+    });
+  }
+
+  Result<int> run(CommandContext& context) override {
+    auto readable = open_reader(table_.table(), context.clock);
+    if (!readable) return readable.error();
+    const Definition& definition = readable->definition;
+    if (definition.kind == WindowKind::kBatch) {
+      return Error::fatal(ErrorKind::kData,
+                          "windows of kind 'batch' depend on how records were delivered: nothing can "
+                          "be added to them");
+    }
+    if (late_ && definition.kind != WindowKind::kTumbling) {
+      return Error::fatal(ErrorKind::kUsage,
+                          "--late: the table's windows are hopping, and a late letter does not tell which of its "
+                          "windows hold the reading already");
+    }
+    auto table = open_table(table_.table(), definition, context.clock);
+    if (!table) return table.error();
+    DryRunTable dry(**table);
+    AggregateTable& target = dry_run_ ? static_cast<AggregateTable&>(dry) : **table;
+    const auto done = paths_.empty() ? letters(*readable, target, context) : documents(*readable, target, context);
+    if (!done) return done.error();
+    return 0;
+  }
+
+ private:
+  // Pauses with full jitter until the table answers again; a stop request ends it.
+  [[nodiscard]] WaitForRetry waiting(CommandContext& context) {
+    return [this, &context](int attempt, const Error& error) {
+      context.log.warning("waiting to try again", {{"detail", error.message}});
+      const std::int64_t most = std::min(kBackoffMostMs, std::int64_t{50} << std::min(attempt, 10));
+      const auto pause = std::uniform_int_distribution<std::int64_t>(0, most)(random_);
+      return attempt < kAttemptsMost && !context.stop.wait_ms(static_cast<int>(pause));
+    };
+  }
+
+  Result<void> letters(ReadableTable& readable, AggregateTable& table, CommandContext& context) {
+    RedriveOptions options;
+    options.definition = readable.definition;
+    options.expire_after = table_.table().expire_after;
+    options.late = late_;
+    // Before the letters: what these checkpoints cover, the letters below are all there.
+    const auto checkpoints = readable.reader->checkpoints();
+    if (!checkpoints) return checkpoints.error();
+    JsonDecoder decoder(readable.definition);
+    std::map<StreamPartition, PartitionRedrive> partitions;
+    for (const PartitionCheckpoint& at : *checkpoints) {
+      partitions.try_emplace(at.where, options, decoder, at.where, at.checkpoint);
+    }
+    ProgressLine reading("redrive: reading letters", {}, context.log, context.live, context.clock);
+    std::int64_t read = 0;
+    const auto scanned = readable.reader->scan_dead_letters([&](const DeadLetter& letter) {
+      partitions.try_emplace(letter.where, options, decoder, letter.where, std::nullopt).first->second.add(letter);
+      reading.update(++read);
+      return !context.stop.requested();
+    });
+    reading.finish();
+    if (!scanned) return scanned;
+    if (context.stop.requested()) return Error::fatal(ErrorKind::kTryAgain, "interrupted: nothing was redriven");
+    // All of them before the first write.
+    for (const auto& [where, partition] : partitions) {
+      if (auto good = partition.check(); !good) return good;
+    }
+    RedriveStats sum;
+    ProgressLine writing("redrive: writing windows", {}, context.log, context.live, context.clock);
+    std::int64_t items = 0;
+    for (auto& [where, partition] : partitions) {
+      std::int64_t here = 0;
+      const auto stats = partition.run(table, waiting(context), [&](std::int64_t done) {
+        here = done;
+        writing.update(items + here);
+        return !context.stop.requested();
+      });
+      items += here;
+      if (!stats) return stats.error();
+      sum.add(*stats);
+    }
+    writing.finish();
+    context.out.line(fmt::format(
+        "redrive:{} letters={} repaired={} held={} broken={} late={} generation={} open={} expired={} windows={}",
+        dry_run_ ? " dry_run" : "", sum.letters, sum.repaired, sum.held, sum.broken, sum.late, sum.generation, sum.open,
+        sum.expired, sum.windows));
+    return {};
+  }
+
+  // The newest incarnation that the table knows of each topic.
+  [[nodiscard]] static std::map<std::string, std::int64_t, std::less<>> generations(
+      const std::vector<PartitionCheckpoint>& checkpoints) {
+    std::map<std::string, std::int64_t, std::less<>> newest;
+    for (const PartitionCheckpoint& at : checkpoints) {
+      auto& generation = newest[at.where.topic];
+      generation = std::max(generation, at.where.generation);
+    }
+    return newest;
+  }
+
+  Result<void> documents(ReadableTable& readable, AggregateTable& table, CommandContext& context) {
+    std::vector<std::string> files;
+    for (const std::string& path : paths_) {
+      auto found = on_failure_documents(path);
+      if (!found) return found.error();
+      files.insert(files.end(), found->begin(), found->end());
+    }
+    const auto checkpoints = readable.reader->checkpoints();
+    if (!checkpoints) return checkpoints.error();
+    const auto newest = generations(*checkpoints);
+    PipelineOptions options;
+    options.definition = readable.definition;
+    options.expire_after = table_.table().expire_after;
+    JsonDecoder decoder(readable.definition);
+    lambda::EventReader events;
+    BatchFigures figures;
+    ProgressLine progress("redrive: documents", {static_cast<std::int64_t>(files.size()), {}}, context.log,
+                          context.live, context.clock);
+    for (const std::string& file : files) {
+      auto payload = payload_of(file);
+      if (!payload) return payload.error();
+      if (auto read = events.read(*payload); !read) return read.error().within(file);
+      for (const lambda::EventBatch& batch : events.batches()) {
+        const auto known = newest.find(batch.topic);
+        const std::int64_t generation = generation_.value_or(known == newest.end() ? 1 : known->second);
+        const StreamPartition where{std::string(batch.topic), generation, batch.partition};
+        auto stats = fold_function_batch(table, options, decoder, where, batch.records, waiting(context));
+        if (!stats) return stats.error().within(file);
+        ++figures.batches;
+        add(figures.stats, *stats);
+      }
+      progress.update(++figures.documents);
+      if (context.stop.requested()) {
+        return Error::fatal(ErrorKind::kTryAgain,
+                            fmt::format("interrupted after {}: the next run does the others", file));
+      }
+    }
+    progress.finish();
+    show(figures, context);
+    return {};
+  }
+
+  static void add(PipelineStats& sum, const PipelineStats& stats) {
+    sum.read += stats.read;
+    sum.filtered += stats.filtered;
+    sum.generation += stats.generation;
+    sum.adopted += stats.adopted;
+    sum.durable.add(stats.durable);
+    sum.puts += stats.puts;
+  }
+
+  void show(const BatchFigures& figures, CommandContext& context) const {
+    const PipelineStats& s = figures.stats;
+    context.out.line(fmt::format(
+        "redrive:{} documents={} batches={} records={} folded={} late={} dead_letters={} filtered={} generation={} "
+        "windows={}",
+        dry_run_ ? " dry_run" : "", figures.documents, figures.batches, s.read, s.durable.folded, s.durable.late,
+        s.durable.dead_letters, s.filtered + s.adopted, s.generation, s.puts));
+  }
+
+  TableOptions table_;
+  bool late_ = false;
+  bool dry_run_ = false;
+  std::vector<std::string> paths_;
+  std::optional<std::int64_t> generation_;
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace
+
+CommandSpec dead_letters_redrive_command() {
+  return CommandSpec{
+      "dead-letters redrive",
+      CommandGroup::kRun,
+      "fold what was set aside or given up, exactly once",
+      "Reads every dead letter of a table again, as this version of culvert decodes it, and folds those that are "
+      "readings by now into their windows; or, with --on-failure, replays the batches that an event source mapping "
+      "gave "
+      "up. Each record counts once, however often this is run and whoever writes meanwhile. Dead letters stay in the "
+      "table as the record of what happened.",
+      {{"after an upgrade that reads what an older version could not",
+        "culvert dead-letters redrive --table dynamodb:windows"},
+       {"what would it do?", "culvert dead-letters redrive --table sqlite:windows.db --dry-run"},
+       {"late readings after an outage of the sensors' network",
+        "culvert dead-letters redrive --table sqlite:windows.db --late"},
+       {"batches that were given up while the table was down",
+        "culvert dead-letters redrive --table dynamodb:windows --on-failure ./given-up"}},
+      {{65, "the table contradicts itself, or a document is none; nothing of that partition or document was written"},
+       {69, "the table cannot be reached"},
+       {75, "interrupted: run it again"}},
+      [] { return std::unique_ptr<Command>(std::make_unique<RedriveCommand>()); }};
+}
+
+}  // namespace culvert
