@@ -70,6 +70,10 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   // nullopt: either key type will do.
   [[nodiscard]] Result<void> check_tables(std::optional<KeyType> key_type);
 
+  // A put into each of the three tables whose condition cannot hold: nothing is changed, and that the condition is
+  // refused proves that the put is permitted.  Error (kPermission): it is not.
+  [[nodiscard]] Result<void> check_writable(KeyType key_type);
+
   // One table never mixes two definitions: the first caller's is stored, and another one is refused (kData) with the
   // differences.
   [[nodiscard]] Result<void> claim_definition(const Definition& definition);

@@ -134,6 +134,24 @@ Result<void> DynamoDbTable::check_tables(std::optional<KeyType> key_type) {
                                   missing, options_.region, api_->endpoint().authority()));
 }
 
+Result<void> DynamoDbTable::check_writable(KeyType key_type) {
+  for (const KeySchema& schema : schemas(key_type)) {
+    const auto value = [](std::string_view type) { return type == "N" ? "0" : "culvert-doctor"; };
+    const ApiResult result =
+        call("PutItem", schema.table,
+             fmt::format(R"json({{"TableName":"{0}","Item":{{"{1}":{{"{2}":"{3}"}},"{4}":{{"{5}":"{6}"}}}},)json"
+                         R"json("ConditionExpression":"attribute_exists(#key) AND attribute_not_exists(#key)",)json"
+                         R"json("ExpressionAttributeNames":{{"#key":"{1}"}}}})json",
+                         schema.table, schema.hash, schema.hash_type, value(schema.hash_type), schema.range,
+                         schema.range_type, value(schema.range_type)));
+    if (result.answer == Answer::kConditionFailed) continue;
+    if (result.answer != Answer::kOk) return result.error;
+    return Error::fatal(ErrorKind::kInternal,
+                        fmt::format("table '{}': a condition that cannot hold was accepted", schema.table));
+  }
+  return {};
+}
+
 Result<void> DynamoDbTable::create_table(const KeySchema& schema) {
   const std::string body = fmt::format(
       R"({{"TableName":"{0}","BillingMode":"PAY_PER_REQUEST",)"

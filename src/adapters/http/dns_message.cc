@@ -15,6 +15,7 @@ constexpr std::size_t kAddressesMost = 64;
 constexpr std::size_t kAliasesMost = 16;
 constexpr std::uint16_t kClassInternet = 1;
 constexpr std::uint16_t kTypeAlias = 5;  // CNAME
+constexpr std::uint16_t kTypeZone = 6;   // SOA
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -148,6 +149,17 @@ bool read_answers(MessageReader& reader, std::uint16_t count, const DnsQuestion&
   return true;
 }
 
+// The owner of the first SOA among `count` records behind `skipped` others; empty if there is none, or if the records
+// cannot be read: a denial stands without it.
+std::string read_zone(MessageReader& reader, std::uint16_t skipped, std::uint16_t count) {
+  ResourceRecord record;
+  for (std::uint32_t i = 0; i < std::uint32_t{skipped} + count; ++i) {
+    if (!reader.record(record)) return {};
+    if (i >= skipped && record.type == kTypeZone && record.dns_class == kClassInternet) return record.owner;
+  }
+  return {};
+}
+
 }  // namespace
 
 bool is_dns_name(std::string_view name) {
@@ -205,9 +217,12 @@ DnsAnswer parse_response(std::span<const std::uint8_t> message, const DnsQuestio
     if (v != DnsVerdict::kAnswer) answer.addresses.clear();
     return answer;
   };
-  if (!reader.u16(id) || !reader.u16(flags) || !reader.u16(questions) || !reader.u16(answers) || !reader.skip(4)) {
+  std::uint16_t authorities = 0;
+  if (!reader.u16(id) || !reader.u16(flags) || !reader.u16(questions) || !reader.u16(answers) ||
+      !reader.u16(authorities) || !reader.skip(2)) {
     return verdict(DnsVerdict::kNotOurs);
   }
+  constexpr std::uint16_t kAuthoritative = 0x0400;
   constexpr std::uint16_t kResponse = 0x8000;
   constexpr std::uint16_t kOpcode = 0x7800;
   constexpr std::uint16_t kTruncatedFlag = 0x0200;
@@ -224,10 +239,16 @@ DnsAnswer parse_response(std::span<const std::uint8_t> message, const DnsQuestio
       type != static_cast<std::uint16_t>(question.type) || dns_class != kClassInternet) {
     return verdict(DnsVerdict::kNotOurs);
   }
-  if (answer.rcode == kNameError) return verdict(DnsVerdict::kNoName);
+  answer.authoritative = (flags & kAuthoritative) != 0;
+  if (answer.rcode == kNameError) {
+    answer.zone = read_zone(reader, answers, authorities);
+    return verdict(DnsVerdict::kNoName);
+  }
   if (answer.rcode != kNoError) return verdict(DnsVerdict::kRefused);
   if ((flags & kTruncatedFlag) != 0) return verdict(DnsVerdict::kTruncated);
-  return verdict(read_answers(reader, answers, question, answer) ? DnsVerdict::kAnswer : DnsVerdict::kMalformed);
+  if (!read_answers(reader, answers, question, answer)) return verdict(DnsVerdict::kMalformed);
+  if (answer.addresses.empty()) answer.zone = read_zone(reader, 0, authorities);
+  return verdict(DnsVerdict::kAnswer);
 }
 
 }  // namespace culvert::http

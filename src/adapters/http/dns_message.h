@@ -43,6 +43,8 @@ struct DnsAnswer {
   std::vector<Address> addresses;
   std::chrono::seconds ttl{0};  // the least of all records used
   int rcode = 0;
+  bool authoritative = false;  // by a server that holds the zone, not one that asked another
+  std::string zone{};          // that says there is nothing: owner of the SOA beside a denial; empty if it names none
 };
 
 // True for a host name DNS can carry: labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes in all.

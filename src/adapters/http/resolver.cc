@@ -138,14 +138,16 @@ class Lookup {
   Lookup(const DnsOptions& options, ResolvConf conf, const std::stop_token& stop)
       : options_(options), conf_(std::move(conf)), waiter_{Clock::now() + options.total_most, stop} {
     if (options.server_timeout.count() > 0) conf_.timeout = options.server_timeout;
+    if (options.server) conf_.servers = {*options.server};
+    trace_.asked_servers = conf_.servers;
   }
 
-  Result<Resolved> run(std::string_view host);
+  NameTrace run(std::string_view host);
 
  private:
-  enum class Said { kAddresses, kNothingThere, kNoServerAnswered };
-
-  Said ask(const std::string& name, Resolved& found);
+  // The verdict on one name; kNoName and kNoAddress end the search only where no further candidate is left.
+  NameVerdict ask(const std::string& name);
+  NameVerdict take(const Address& server, const std::string& name, const Exchange& exchange);
   void ask_server(const Address& server, Exchange& exchange);
   void receive(int fd, Exchange& exchange, const Address& server);
   void ask_over_tcp(const Address& server, const DnsQuestion& question, std::optional<DnsAnswer>& answer);
@@ -153,6 +155,7 @@ class Lookup {
   const DnsOptions& options_;
   ResolvConf conf_;
   Waiter waiter_;
+  NameTrace trace_;
 };
 
 void Lookup::ask_over_tcp(const Address& server, const DnsQuestion& question, std::optional<DnsAnswer>& answer) {
@@ -208,8 +211,30 @@ void Lookup::ask_server(const Address& server, Exchange& exchange) {
   receive(socket.fd(), exchange, server);
 }
 
-Lookup::Said Lookup::ask(const std::string& name, Resolved& found) {
-  bool nothing_there = false;
+// What one server said, kept in the trace; kNoServer: nothing usable.
+NameVerdict Lookup::take(const Address& server, const std::string& name, const Exchange& exchange) {
+  std::chrono::seconds ttl{86'400};
+  bool exists = false;
+  bool said = false;
+  for (const auto& answer : exchange.answers) {
+    if (!answer) continue;
+    said = true;
+    exists = exists || answer->verdict == DnsVerdict::kAnswer;
+    trace_.authoritative = answer->authoritative;
+    if (!answer->zone.empty()) trace_.zone = answer->zone;
+    trace_.addresses.insert(trace_.addresses.end(), answer->addresses.begin(), answer->addresses.end());
+    if (!answer->addresses.empty()) ttl = std::min(ttl, answer->ttl);
+  }
+  if (!said) return NameVerdict::kNoServer;
+  trace_.server = server.text();
+  trace_.asked = name;
+  trace_.ttl = ttl;
+  if (!trace_.addresses.empty()) return NameVerdict::kAddresses;
+  return exists ? NameVerdict::kNoAddress : NameVerdict::kNoName;
+}
+
+NameVerdict Lookup::ask(const std::string& name) {
+  NameVerdict best = NameVerdict::kNoServer;
   for (int attempt = 0; attempt < conf_.attempts; ++attempt) {
     for (const Address& server : conf_.servers) {
       Exchange exchange;
@@ -217,65 +242,86 @@ Lookup::Said Lookup::ask(const std::string& name, Resolved& found) {
       exchange.questions[1] = DnsQuestion{random_id(), name, DnsType::kAaaa};
       while (exchange.questions[1].id == exchange.questions[0].id) exchange.questions[1].id = random_id();
       ask_server(server, exchange);
-      std::chrono::seconds ttl{86'400};
-      for (const auto& answer : exchange.answers) {
-        if (!answer || answer->addresses.empty()) continue;
-        found.addresses.insert(found.addresses.end(), answer->addresses.begin(), answer->addresses.end());
-        ttl = std::min(ttl, answer->ttl);
-      }
-      found.ttl = ttl;
-      if (!found.addresses.empty()) return Said::kAddresses;
-      if (exchange.complete()) return Said::kNothingThere;
-      nothing_there = nothing_there || exchange.answers[0] || exchange.answers[1];
-      if (waiter_.stop.stop_requested() || Clock::now() >= waiter_.end) break;
+      const NameVerdict said = take(server, name, exchange);
+      if (said == NameVerdict::kAddresses || (said != NameVerdict::kNoServer && exchange.complete())) return said;
+      if (said != NameVerdict::kNoServer) best = said;
+      if (waiter_.stop.stop_requested() || Clock::now() >= waiter_.end) return best;
     }
   }
-  return nothing_there ? Said::kNothingThere : Said::kNoServerAnswered;
+  return best;
 }
 
-Result<Resolved> Lookup::run(std::string_view host) {
+NameTrace Lookup::run(std::string_view host) {
   bool server_failed = false;
+  NameVerdict denial = NameVerdict::kNoName;
   for (const std::string& name : search_candidates(conf_, host)) {
-    Resolved found;
-    const Said said = ask(name, found);
-    if (said == Said::kAddresses) return found;
-    server_failed = server_failed || said == Said::kNoServerAnswered;
+    trace_.verdict = ask(name);
+    if (trace_.verdict == NameVerdict::kAddresses) return trace_;
+    server_failed = server_failed || trace_.verdict == NameVerdict::kNoServer;
+    if (trace_.verdict == NameVerdict::kNoAddress) denial = trace_.verdict;
     if (waiter_.stop.stop_requested() || Clock::now() >= waiter_.end) break;
   }
-  if (!server_failed) {
+  trace_.verdict = server_failed ? NameVerdict::kNoServer : denial;
+  return trace_;
+}
+
+Error lookup_error(const NameTrace& trace, std::string_view host, const std::string& resolv_conf) {
+  if (trace.verdict == NameVerdict::kNotAName) {
+    return Error::fatal(ErrorKind::kConfiguration, fmt::format("'{}' is neither an address nor a host name", host));
+  }
+  if (trace.verdict != NameVerdict::kNoServer) {
     return Error::retriable_error(
         ErrorKind::kUnavailable,
         fmt::format("host '{}' does not exist in DNS (check its spelling, and the private zone if it has one)", host));
   }
   std::string servers;
-  for (const Address& server : conf_.servers) servers += (servers.empty() ? "" : ", ") + server.text();
-  return Error::retriable_error(
-      ErrorKind::kUnavailable,
-      fmt::format("host '{}' cannot be resolved: no usable answer from name server {} (see {})", host, servers,
-                  options_.resolv_conf));
+  for (const Address& server : trace.asked_servers) servers += (servers.empty() ? "" : ", ") + server.text();
+  return Error::retriable_error(ErrorKind::kUnavailable,
+                                fmt::format("host '{}' cannot be resolved: no usable answer from name server {} (see "
+                                            "{})",
+                                            host, servers, resolv_conf));
+}
+
+NameTrace known(NameSource source, std::string_view host, std::vector<Address> addresses, std::chrono::seconds ttl) {
+  NameTrace trace;
+  trace.verdict = NameVerdict::kAddresses;
+  trace.source = source;
+  trace.asked = host;
+  trace.addresses = std::move(addresses);
+  trace.ttl = ttl;
+  return trace;
 }
 
 }  // namespace
 
-Result<Resolved> DnsResolver::resolve(std::string_view host, const std::stop_token& stop) {
-  if (const auto literal = Address::parse(host)) return Resolved{{*literal}, std::chrono::hours{24}};
+NameTrace DnsResolver::trace(std::string_view host, const std::stop_token& stop) const {
+  constexpr std::chrono::hours kDay{24};
+  if (const auto literal = Address::parse(host)) return known(NameSource::kLiteral, host, {*literal}, kDay);
   std::string name(host);
   if (name.ends_with('.')) name.pop_back();
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   if (!is_dns_name(name)) {
-    return Error::fatal(ErrorKind::kConfiguration, fmt::format("'{}' is neither an address nor a host name", host));
+    NameTrace trace;
+    trace.verdict = NameVerdict::kNotAName;
+    return trace;
   }
   if (auto addresses = find_in_hosts(read_file(options_.hosts), name); !addresses.empty()) {
     std::stable_sort(addresses.begin(), addresses.end(),
                      [](const Address& a, const Address& b) { return a.family < b.family; });
-    return Resolved{std::move(addresses), std::chrono::seconds{5}};
+    return known(NameSource::kHostsFile, name, std::move(addresses), std::chrono::seconds{5});
   }
   // RFC 6761: localhost is never asked of a server; an empty root has no hosts file to say so.
   if (name == "localhost" || name.ends_with(".localhost")) {
-    return Resolved{{Address::v4(127, 0, 0, 1), *Address::parse("::1")}, std::chrono::hours{24}};
+    return known(NameSource::kLocalhost, name, {Address::v4(127, 0, 0, 1), *Address::parse("::1")}, kDay);
   }
-  return Lookup(options_, parse_resolv_conf(read_file(options_.resolv_conf)), stop).run(host);
+  return Lookup(options_, parse_resolv_conf(read_file(options_.resolv_conf)), stop).run(name);
+}
+
+Result<Resolved> DnsResolver::resolve(std::string_view host, const std::stop_token& stop) {
+  NameTrace found = trace(host, stop);
+  if (found.verdict != NameVerdict::kAddresses) return lookup_error(found, host, options_.resolv_conf);
+  return Resolved{std::move(found.addresses), found.ttl};
 }
 
 }  // namespace culvert::http

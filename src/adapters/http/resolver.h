@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -24,6 +25,28 @@ namespace culvert::http {
 struct Resolved {
   std::vector<Address> addresses;  // at least one; IPv4 before IPv6
   std::chrono::seconds ttl{0};
+};
+
+enum class NameVerdict : std::uint8_t {
+  kAddresses,
+  kNoName,     // a server says that the name does not exist
+  kNoAddress,  // the name exists and has no address
+  kNoServer,   // no server gave a usable answer
+  kNotAName,   // nothing DNS can carry
+};
+enum class NameSource : std::uint8_t { kLiteral, kHostsFile, kLocalhost, kServer };
+
+// A look-up with what led to its outcome, for whoever explains it.
+struct NameTrace {
+  NameVerdict verdict = NameVerdict::kNoServer;
+  NameSource source = NameSource::kServer;
+  std::string asked{};               // the name that was answered for: with a search domain, if one was used
+  std::vector<Address> addresses{};  // IPv4 before IPv6
+  std::chrono::seconds ttl{0};
+  std::string server{};        // that answered; empty: none did
+  bool authoritative = false;  // that server holds the zone itself
+  std::string zone{};          // that denies the name, where the answer names it
+  std::vector<Address> asked_servers{};
 };
 
 class Resolver {
@@ -45,12 +68,15 @@ struct DnsOptions {
   std::chrono::milliseconds total_most{10'000};
   // For tests: shortens the servers' time-out below the whole seconds that resolv.conf can say; 0: as the file says.
   std::chrono::milliseconds server_timeout{0};
+  // Asked instead of the servers that resolv.conf names.
+  std::optional<Address> server{};
 };
 
 class DnsResolver final : public Resolver {
  public:
   explicit DnsResolver(DnsOptions options = {}) : options_(std::move(options)) {}
   [[nodiscard]] Result<Resolved> resolve(std::string_view host, const std::stop_token& stop) override;
+  [[nodiscard]] NameTrace trace(std::string_view host, const std::stop_token& stop) const;
 
  private:
   DnsOptions options_;

@@ -44,13 +44,19 @@ std::vector<PartitionInfo> partitions_of(const rd_kafka_metadata_topic_t& topic)
   return result;
 }
 
-Handle<rd_kafka_AdminOptions_t> options_of(const Client& client, rd_kafka_admin_op_t operation, Millis timeout) {
+// Operations that change topics also take a time-out for the brokers' own work.
+enum class Work { kAtBrokers, kQuestion };
+
+Handle<rd_kafka_AdminOptions_t> options_of(const Client& client, rd_kafka_admin_op_t operation, Work work,
+                                           Millis timeout) {
   Handle<rd_kafka_AdminOptions_t> options{rd_kafka_AdminOptions_new(client.get(), operation)};
   std::array<char, 256> text{};
-  const bool set = rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(), text.size()) ==
-                       RD_KAFKA_RESP_ERR_NO_ERROR &&
-                   rd_kafka_AdminOptions_set_operation_timeout(options.get(), to_ms(timeout), text.data(),
-                                                               text.size()) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  bool set = rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(), text.size()) ==
+             RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (set && work == Work::kAtBrokers) {
+    set = rd_kafka_AdminOptions_set_operation_timeout(options.get(), to_ms(timeout), text.data(), text.size()) ==
+          RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
   CULVERT_CHECK(set, text.data());
   return options;
 }
@@ -130,7 +136,7 @@ Result<void> Admin::create_topic(const NewTopic& topic, Millis timeout) {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, what, property.name);
   }
   const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
-  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, timeout);
+  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, Work::kAtBrokers, timeout);
   rd_kafka_NewTopic_t* requests[] = {request.get()};
   rd_kafka_CreateTopics(client.get(), requests, 1, options.get(), queue.get());
   const auto event = impl_->answer(queue.get(), timeout, what);
@@ -146,7 +152,7 @@ Result<void> Admin::delete_topic(const std::string& name, Millis timeout) {
   const Client& client = *impl_->client_;
   const Handle<rd_kafka_DeleteTopic_t> request{rd_kafka_DeleteTopic_new(name.c_str())};
   const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
-  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, timeout);
+  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_DELETETOPICS, Work::kAtBrokers, timeout);
   rd_kafka_DeleteTopic_t* requests[] = {request.get()};
   rd_kafka_DeleteTopics(client.get(), requests, 1, options.get(), queue.get());
   const auto event = impl_->answer(queue.get(), timeout, what);
@@ -181,6 +187,41 @@ Result<TopicInfo> Admin::wait_for_topic(const std::string& name, Millis timeout)
 
 Result<std::string> Admin::topic_id(const std::string& name, Millis timeout) {
   return query_topic_id(*impl_->client_, name, timeout);
+}
+
+Result<GroupInfo> Admin::group(const std::string& name, Millis timeout) {
+  const std::string what = fmt::format("group '{}'", name);
+  if (Result<void> reached = impl_->reach(timeout); !reached) return reached.error();
+  const Client& client = *impl_->client_;
+  const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, Work::kQuestion, timeout);
+  const Handle<rd_kafka_error_t> refused{rd_kafka_AdminOptions_set_include_authorized_operations(options.get(), 1)};
+  CULVERT_CHECK(!refused, rd_kafka_error_string(refused.get()));
+  const char* group = name.c_str();
+  rd_kafka_DescribeConsumerGroups(client.get(), &group, 1, options.get(), queue.get());
+  const auto event = impl_->answer(queue.get(), timeout, what);
+  if (!event) return event.error();
+  std::size_t count = 0;
+  const auto* groups =
+      rd_kafka_DescribeConsumerGroups_result_groups(rd_kafka_event_DescribeConsumerGroups_result(event->get()), &count);
+  CULVERT_CHECK(count == 1, "one group was asked for");
+  const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
+  const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+  GroupInfo info;
+  if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return GroupInfo{"Dead", 0, GroupRight::kUnknown};
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(error, what);
+  info.state = rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(groups[0]));
+  info.members = rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+  std::size_t operations = 0;
+  const rd_kafka_AclOperation_t* granted =
+      rd_kafka_ConsumerGroupDescription_authorized_operations(groups[0], &operations);
+  if (granted != nullptr) {
+    const bool read = std::any_of(granted, granted + operations, [](rd_kafka_AclOperation_t operation) {
+      return operation == RD_KAFKA_ACL_OPERATION_READ || operation == RD_KAFKA_ACL_OPERATION_ALL;
+    });
+    info.may_read = read ? GroupRight::kGranted : GroupRight::kDenied;
+  }
+  return info;
 }
 
 Result<LogRange> Admin::log_range(const std::string& topic, PartitionId partition, Millis timeout) {

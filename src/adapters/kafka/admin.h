@@ -44,6 +44,14 @@ struct TopicInfo {
   std::vector<BrokerAddress> brokers;     // of the whole cluster
 };
 
+enum class GroupRight : std::uint8_t { kGranted, kDenied, kUnknown };  // kUnknown: the brokers do not tell
+
+struct GroupInfo {
+  std::string state;  // `Stable`, `Empty`; `Dead`: nobody has used it yet
+  std::size_t members = 0;
+  GroupRight may_read = GroupRight::kUnknown;  // READ: to join and to commit
+};
+
 struct NewTopic {
   std::string name;
   int partitions = 1;
@@ -67,6 +75,8 @@ class Admin {
   // Until every partition has a leader.
   [[nodiscard]] Result<TopicInfo> wait_for_topic(const std::string& name, Millis timeout);
   [[nodiscard]] Result<std::string> topic_id(const std::string& name, Millis timeout);
+  // Joins nothing and disturbs nobody.  Error (kPermission): not even DESCRIBE is granted.
+  [[nodiscard]] Result<GroupInfo> group(const std::string& name, Millis timeout);
   [[nodiscard]] Result<LogRange> log_range(const std::string& topic, PartitionId partition, Millis timeout);
 
  private:

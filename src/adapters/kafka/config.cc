@@ -54,4 +54,14 @@ Result<void> validate(const KafkaConfig& config, Role role) {
   return {};
 }
 
+Result<std::string> effective_value(const KafkaConfig& config, Role role, const std::string& name) {
+  const Result<Handle<rd_kafka_conf_t>> conf = make_conf(config, role, {});
+  if (!conf) return conf.error();
+  std::array<char, 512> text{};
+  std::size_t size = text.size();
+  const rd_kafka_conf_res_t got = rd_kafka_conf_get(conf->get(), name.c_str(), text.data(), &size);
+  CULVERT_CHECK(got == RD_KAFKA_CONF_OK, "asked for a property that does not exist: " + name);
+  return std::string{text.data()};
+}
+
 }  // namespace culvert::kafka

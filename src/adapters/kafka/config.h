@@ -45,6 +45,9 @@ enum class Role { kConsumer, kReader, kProducer, kAdmin };
 // reason), one that librdkafka does not know (with the nearest name), or a value that it refuses.
 [[nodiscard]] Result<void> validate(const KafkaConfig& config, Role role);
 
+// What the client will work with: the property's value as configured, culvert's own, or librdkafka's default.
+[[nodiscard]] Result<std::string> effective_value(const KafkaConfig& config, Role role, const std::string& name);
+
 // True for a property whose value must not be shown: passwords, private keys, tokens.
 [[nodiscard]] bool is_secret(std::string_view name);
 

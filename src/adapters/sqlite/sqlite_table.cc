@@ -70,6 +70,14 @@ Result<std::unique_ptr<SqliteTable>> SqliteTable::open(const std::filesystem::pa
   return table;
 }
 
+Result<void> SqliteTable::check_writable() {
+  const std::scoped_lock lock{mutex_};
+  if (auto begun = connection_.run("BEGIN IMMEDIATE"); !begun) return begun;
+  auto done = connection_.run("UPDATE items SET device_id = device_id WHERE 0");
+  roll_back();
+  return done;
+}
+
 Result<void> SqliteTable::prepare(bool writable) {
   const auto make = [&](Statement& statement, const std::string& sql) -> Result<void> {
     auto prepared = Statement::prepare(connection_, sql);

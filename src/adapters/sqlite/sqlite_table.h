@@ -53,6 +53,9 @@ class SqliteTable final : public AggregateTable, public TableReader {
   // What the table was made with.
   [[nodiscard]] const Definition& definition() const { return definition_; }
 
+  // Takes the lock that a flush takes, changes nothing, and gives it back.  Not for a table opened for reading.
+  [[nodiscard]] Result<void> check_writable();
+
   FlushResult flush(const FlushRequest& request) override;
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override;
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override;

@@ -52,13 +52,15 @@ class KafkaCluster:
     users      name -> password, for SCRAM; "admin" is a super user
     config     further broker properties, which win over those set here
     advertise  node number -> (host, port) to announce on CLIENT instead of its own: for a proxy in between
+    further    listener name -> (host, port) to announce on it: plaintext, a super user's, for announcements that lead
+               elsewhere; further_ports says where each listens on the first node
     names      further names for the brokers' certificate ("DNS:..", "IP:..")
     expired    the brokers' certificate ran out yesterday
     quick      False for measuring throughput: starts slower, runs with the optimising compiler
     """
 
-    def __init__(self, nodes=1, secure=True, version="4.1.1", users=None, config=None, advertise=None, names=(),
-                 expired=False, quick=True, heap_mb=384):
+    def __init__(self, nodes=1, secure=True, version="4.1.1", users=None, config=None, advertise=None, further=None,
+                 names=(), expired=False, quick=True, heap_mb=384):
         if version not in PARTS:
             raise SupportError(f"Kafka {version}: not one of {', '.join(PARTS)}")
         self.secure = secure
@@ -68,6 +70,8 @@ class KafkaCluster:
         self.nodes = [self._make_node(number) for number in range(1, nodes + 1)]
         self._config = config or {}
         self._advertise = advertise or {}
+        self._further = further or {}
+        self.further_ports = {name: ports.free_port() for name in self._further}
         self._names = names
         self._expired = expired
         self._quick = quick
@@ -328,6 +332,9 @@ class KafkaCluster:
         if self.secure:
             listeners.update({"CLIENT": ("SASL_SSL", node.client_port), "MTLS": ("SSL", node.mtls_port)})
         announced = [f"ADMIN://127.0.0.1:{node.admin_port}"]
+        for name, (host, port) in self._further.items() if node.number == 1 else ():
+            listeners[name] = ("PLAINTEXT", self.further_ports[name])
+            announced.append(f"{name}://{host}:{port}")
         if self.secure:
             host, port = self._advertised(node)
             announced += [f"CLIENT://{host}:{port}", f"MTLS://localhost:{node.mtls_port}"]
