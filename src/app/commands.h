@@ -12,6 +12,7 @@
 
 namespace culvert {
 
+[[nodiscard]] CommandSpec bridge_command();
 [[nodiscard]] CommandSpec consume_command();
 [[nodiscard]] CommandSpec dead_letters_list_command();
 [[nodiscard]] CommandSpec dead_letters_redrive_command();

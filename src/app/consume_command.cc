@@ -11,6 +11,7 @@
 #include "app/kafka_client_config.h"
 #include "app/memory_budget.h"
 #include "app/option_groups.h"
+#include "app/start_position.h"
 #include "app/table.h"
 #include "app/values.h"
 
@@ -19,7 +20,6 @@ namespace culvert {
 namespace {
 
 constexpr std::string_view kEarliest = "earliest";
-constexpr std::string_view kLatest = "latest";
 
 class ConsumeCommand final : public Command {
  public:
@@ -71,15 +71,9 @@ class ConsumeCommand final : public Command {
 
  private:
   Result<void> read_start(std::string_view text) {
-    if (text == kEarliest) {
-      start_ = {StartPosition::Kind::kEarliest, RecordTime{0}};
-    } else if (text == kLatest) {
-      start_ = {StartPosition::Kind::kLatest, RecordTime{0}};
-    } else if (const auto time = parse_time(text)) {
-      start_ = {StartPosition::Kind::kTime, RecordTime{time->value()}};
-    } else {
-      return refuse_value(text, "is neither earliest, latest nor a time such as 2026-11-23T15:57:00Z");
-    }
+    const auto parsed = parse_start(text);
+    if (!parsed) return parsed.error();
+    start_ = *parsed;
     return {};
   }
 

@@ -23,23 +23,17 @@
 #include "adapters/kafka/consumer.h"
 #include "app/log.h"
 #include "app/signals.h"
+#include "app/start_position.h"
 #include "app/table_worker.h"
 #include "pipeline/group_member.h"
 
 namespace culvert {
 
-// Where a partition without a checkpoint begins.
-struct StartPosition {
-  enum class Kind : std::uint8_t { kEarliest, kLatest, kTime };
-  Kind kind = Kind::kEarliest;
-  RecordTime time{0};  // kTime: the first record whose timestamp is not below it
-};
-
 struct ConsumeSettings {
   kafka::KafkaConfig kafka;
   kafka::ConsumerOptions consumer;
   MemberOptions member;
-  StartPosition start;
+  StartPosition start;  // of a partition without a checkpoint
   Millis flush_interval{1'000};
   bool exit_at_end = false;        // stop when every assigned partition is read up to its end at assignment
   Millis drain_deadline{8'000};    // for the last flush on stop or revoke; below the 10 s a supervisor waits

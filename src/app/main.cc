@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
           culvert::demo_command(),
           culvert::produce_command(),
           culvert::consume_command(),
+          culvert::bridge_command(),
           culvert::query_command(),
           culvert::tail_command(),
           culvert::dead_letters_list_command(),

@@ -35,6 +35,7 @@ struct Chaos {
   bool duplicate = false;       // a batch is sent twice at once, or once more after it succeeded
   bool reverse_halves = false;  // a batch is cut in two and the second half is sent first
   bool drop_reply = false;      // a success is taken for a failure
+  [[nodiscard]] bool any() const { return recut || duplicate || reverse_halves || drop_reply; }
 };
 
 struct MappingOptions {
