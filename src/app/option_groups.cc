@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 
+#include "adapters/aws/credentials.h"
+#include "app/aws_session.h"
 #include "app/config_file.h"
+#include "app/kafka_access.h"
 
 namespace culvert {
 
@@ -49,8 +52,10 @@ bool is_secret_property(std::string_view key) {
 void KafkaOptions::declare(OptionSet& options, GroupOption group) {
   options_ = &options;
   options.heading("Kafka");
-  options.text({"bootstrap-server", 'b'}, "HOST:PORT,..", &bootstrap_servers_, "Brokers to begin with.").required =
-      true;
+  options
+      .text({"bootstrap-server", 'b'}, "HOST:PORT,..", &bootstrap_servers_,
+            "Brokers to begin with; --connection names them, too.")
+      .required = true;
   Option& topic = options.text({"topic", 't'}, "TOPIC", &topic_, "The topic.");
   topic.required = true;
   topic.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
@@ -86,11 +91,38 @@ void KafkaOptions::declare(OptionSet& options, GroupOption group) {
   file.apply = [this](std::string_view path, const OptionSource&) { return add_property_file(std::string(path)); };
   options.add(std::move(file));
   options.text("password-file", "FILE", &password_file_, "File that holds the password (sasl.password).");
+  declare_access(options);
   options.flag("insecure-skip-tls-verification", &insecure_skip_tls_verification_,
                "Accept any certificate: for tests only, as anybody on the path can then read and change the stream.");
   options.properties("kafka", [this](const std::string& key, const std::string& value, const OptionSource& source) {
     return add_property(key, value, source);
   });
+}
+
+void KafkaOptions::declare_access(OptionSet& options) {
+  Option& connection =
+      options.text("connection", "FILE|secret:ARN", &connection_,
+                   "The stream account's hand-over: brokers, way to log in, idle time. Explicit options win over it.");
+  connection.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
+    if (text.empty()) return refuse_value(text, "names neither a file nor a secret");
+    if (auto checked = check_document_reference(text); !checked) return checked;
+    connection_ = text;
+    options_->find("bootstrap-server")->required = false;
+    return {};
+  };
+  Option& credentials = options.text(
+      "credentials", "FILE|secret:ARN", &credentials_,
+      "User and password for SCRAM, {\"username\":..,\"password\":..}, as the stream account's secret holds them.");
+  credentials.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
+    if (text.empty()) return refuse_value(text, "names neither a file nor a secret");
+    credentials_ = text;
+    return check_document_reference(text);
+  };
+  options.choice<AuthChoice>("auth", {{"auto", AuthChoice::kAuto}, {"msk-iam", AuthChoice::kMskIam}}, &auth_,
+                             "msk-iam: log in to Amazon MSK with this program's AWS identity. auto: as the connection "
+                             "document and the client's properties say.");
+  options.text("kafka-region", "NAME", &region_, "Region of the cluster that --auth msk-iam logs in to.").default_text =
+      "from --connection, the brokers' names or AWS_REGION";
 }
 
 Result<void> KafkaOptions::add_property(const std::string& key, const std::string& value, const OptionSource& source) {
@@ -133,8 +165,37 @@ void KafkaOptions::stand_in(std::string_view option_name, std::string* target, c
   option->given = true;
 }
 
+Result<void> KafkaOptions::add_access(KafkaTarget& target, Log& log) const {
+  KafkaAccess access;
+  access.auth = auth_;
+  access.region = region_;
+  access.environment_region = [] { return aws::region_from(aws::process_environment); };
+  if (!connection_.empty()) {
+    const auto text = read_document(connection_);
+    if (!text) return text.error().within("--connection");
+    auto connection = parse_connection(*text, connection_);
+    if (!connection) return connection.error();
+    access.connection = *std::move(connection);
+  }
+  if (!credentials_.empty()) {
+    const auto text = read_document(credentials_);
+    if (!text) return text.error().within("--credentials");
+    auto user = parse_user_password(*text, credentials_);
+    if (!user) return user.error();
+    access.credentials = *std::move(user);
+  }
+  std::vector<std::string> warnings;
+  if (auto applied = apply_access(target, access, warnings); !applied) return applied;
+  for (const std::string& warning : warnings) log.warning(warning);
+  return {};
+}
+
 Result<KafkaTarget> KafkaOptions::target(Log& log) const {
-  KafkaTarget target{bootstrap_servers_, topic_, group_, {}, insecure_skip_tls_verification_};
+  KafkaTarget target;
+  target.bootstrap_servers = bootstrap_servers_;
+  target.topic = topic_;
+  target.group = group_;
+  target.insecure_skip_tls_verification = insecure_skip_tls_verification_;
   for (const Properties* source : {&from_config_, &from_property_file_, &from_environment_, &from_command_line_}) {
     for (const auto& [key, value] : *source) target.properties[key] = value;
   }
@@ -145,6 +206,9 @@ Result<KafkaTarget> KafkaOptions::target(Log& log) const {
       if (!secret) return secret.error().within(key);
       value = *std::move(secret);
     }
+  }
+  if (auto added = add_access(target, log); !added) return added.error();
+  for (const auto& [key, value] : target.properties) {
     if (is_secret_property(key)) log.redact(value);
   }
   return target;

@@ -28,7 +28,12 @@ struct KafkaTarget {
   std::string group;                              // empty where the command has no group
   std::map<std::string, std::string> properties;  // of the client, secrets resolved
   bool insecure_skip_tls_verification = false;
+  bool msk_iam = false;  // log in with a token of this program's AWS identity ..
+  std::string region{};  // .. for a cluster in this region
 };
+
+// What --auth says: auto is what the connection document and the client's properties say.
+enum class AuthChoice : std::uint8_t { kAuto, kMskIam };
 
 enum class GroupOption : std::uint8_t { kNone, kRequired };
 
@@ -42,13 +47,16 @@ class KafkaOptions {
   void declare(OptionSet& options, GroupOption group);
 
   // bootstrap.servers and group.id of a property file stand in for missing options, as in Kafka's own tools.
-  // Merges the sources ([kafka] < --kafka-config < environment < -X), reads secrets and registers them with the log.
+  // Merges the sources (--connection < [kafka] < --kafka-config < environment < -X), reads secrets and registers them
+  // with the log.
   [[nodiscard]] Result<KafkaTarget> target(Log& log) const;
 
  private:
   using Properties = std::map<std::string, std::string>;
   Result<void> add_property(const std::string& key, const std::string& value, const OptionSource& source);
   Result<void> add_property_file(const std::string& path);
+  void declare_access(OptionSet& options);
+  Result<void> add_access(KafkaTarget& target, Log& log) const;
 
   void stand_in(std::string_view option_name, std::string* target, const std::string& value);
 
@@ -57,6 +65,10 @@ class KafkaOptions {
   std::string topic_;
   std::string group_;
   std::string password_file_;
+  std::string connection_;
+  std::string credentials_;
+  AuthChoice auth_ = AuthChoice::kAuto;
+  std::string region_;
   bool insecure_skip_tls_verification_ = false;
   Properties from_config_;
   Properties from_property_file_;

@@ -106,6 +106,7 @@ module "connection_secret" {
   cluster_arn             = module.kafka_cluster.cluster_arn
   kafka_version           = module.kafka_cluster.kafka_version
   authentication          = local.authentication
+  client_idle_ms_max      = local.per_broker ? module.broker_exit[0].client_idle_ms_max : null
   reader_principal_arns   = var.allowed_service_principal_arns
   recovery_window_in_days = var.recovery_window_in_days
 

@@ -11,7 +11,7 @@ data "aws_caller_identity" "this" {}
 data "aws_region" "this" {}
 
 locals {
-  document = {
+  document = merge({
     version        = 1
     cluster        = var.cluster_arn
     region         = data.aws_region.this.region
@@ -27,7 +27,7 @@ locals {
         } : key => x if x != null
       }
     }
-  }
+  }, var.client_idle_ms_max == null ? {} : { client_idle_ms_max = var.client_idle_ms_max })
 }
 
 # The default key cannot be shared with another account: the secret needs one of its own.

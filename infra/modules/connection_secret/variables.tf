@@ -35,6 +35,12 @@ variable "brokers" {
   }))
 }
 
+variable "client_idle_ms_max" {
+  description = "How long clients may keep an idle connection, in milliseconds; null where nothing on the path forgets it."
+  type        = number
+  default     = null
+}
+
 variable "reader_principal_arns" {
   description = "Roles or accounts that may read the document: arn:aws:iam::ACCOUNT:role/NAME or arn:aws:iam::ACCOUNT:root."
   type        = set(string)

@@ -109,9 +109,11 @@ Result<Credentials> credentials_from_sts(std::string_view xml) {
   return complete(std::move(credentials), element(xml, "Expiration"));
 }
 
+XmlError read_xml_error(std::string_view xml) { return {element(xml, "Code"), element(xml, "Message")}; }
+
 std::string sts_error(std::string_view xml) {
-  const std::string code = element(xml, "Code");
-  return code.empty() ? "no reason given" : fmt::format("{}: {}", code, element(xml, "Message"));
+  const XmlError error = read_xml_error(xml);
+  return error.code.empty() ? "no reason given" : fmt::format("{}: {}", error.code, error.message);
 }
 
 }  // namespace culvert::aws

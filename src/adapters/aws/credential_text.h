@@ -27,7 +27,13 @@ using Profile = std::map<std::string, std::string, std::less<>>;
 [[nodiscard]] Result<Credentials> credentials_from_json(std::string_view text);
 // The Credentials element of an AssumeRoleWithWebIdentity response.
 [[nodiscard]] Result<Credentials> credentials_from_sts(std::string_view xml);
-// Code and message of an error response of the token service.
+// Code and message of an error response of a service that answers in XML.
+struct XmlError {
+  std::string code;
+  std::string message;
+};
+[[nodiscard]] XmlError read_xml_error(std::string_view xml);
+// The same as one text.
 [[nodiscard]] std::string sts_error(std::string_view xml);
 
 }  // namespace culvert::aws

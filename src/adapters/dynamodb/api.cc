@@ -9,8 +9,6 @@
 #include <optional>
 #include <utility>
 
-#include "model/time.h"
-
 namespace culvert::dynamodb {
 
 namespace {
@@ -89,18 +87,6 @@ Judgement judge(const http::Response& response) {
     judgement.kind = ErrorKind::kConfiguration;
   }
   return judgement;
-}
-
-std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
-  constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
-  const auto month = std::find(kMonths.begin(), kMonths.end(), text.substr(8, 3));
-  if (month == kMonths.end()) return std::nullopt;
-  const auto time = parse_utc(fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month - kMonths.begin() + 1,
-                                          text.substr(5, 2), text.substr(17, 8)));
-  if (!time) return std::nullopt;
-  return std::chrono::sys_seconds{seconds{time->value() / 1000}};
 }
 
 struct Api::Call {
@@ -205,7 +191,7 @@ void Api::on_response(const CallPtr& call, http::Response response) {
 
 bool Api::correct_clock(const CallPtr& call, const http::Response& response) {
   const std::string* date = response.header("Date");
-  const auto theirs = date == nullptr ? std::nullopt : parse_http_date(*date);
+  const auto theirs = date == nullptr ? std::nullopt : http::parse_http_date(*date);
   if (!theirs || std::exchange(call->clock_corrected, true)) return false;
   skew_ = *theirs - std::chrono::floor<seconds>(clock_.wall());
   // Signatures hold for five minutes.  If the call was signed nearer than that to the service's time, the refusal has

@@ -72,9 +72,6 @@ struct Judgement {
 
 [[nodiscard]] Judgement judge(const http::Response& response);
 
-// `Tue, 24 Nov 2026 10:00:00 GMT`
-[[nodiscard]] std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text);
-
 class Api {
  public:
   using Done = std::function<void(ApiResult)>;

@@ -333,5 +333,15 @@ TEST(Url, RefusesWhatCouldBeMisread) {
   }
 }
 
+TEST(HttpDate, ReadsTheOneFormInUse) {
+  const auto time = parse_http_date("Tue, 24 Nov 2026 10:00:07 GMT");
+  ASSERT_TRUE(time);
+  EXPECT_EQ(time->time_since_epoch().count(), 1'795'514'407);
+  for (const char* text : {"", "Tue, 24 Nov 2026 10:00:07", "Tue, 24 Nox 2026 10:00:07 GMT",
+                           "Tue, 44 Nov 2026 10:00:07 GMT", "2026-11-24T10:00:07Z        GMT"}) {
+    EXPECT_FALSE(parse_http_date(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace culvert::http

@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "adapters/http/address.h"
 #include "adapters/http/dns_message.h"
+#include "model/time.h"
 
 namespace culvert::http {
 
@@ -102,6 +105,18 @@ const std::string* find_header(const std::vector<Header>& headers, std::string_v
     if (same_name(header.name, name)) return &header.value;
   }
   return nullptr;
+}
+
+std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
+  constexpr std::array<std::string_view, 12> kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  if (text.size() != 29 || !text.ends_with(" GMT")) return std::nullopt;
+  const auto month = std::find(kMonths.begin(), kMonths.end(), text.substr(8, 3));
+  if (month == kMonths.end()) return std::nullopt;
+  const auto time = parse_utc(fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month - kMonths.begin() + 1,
+                                          text.substr(5, 2), text.substr(17, 8)));
+  if (!time) return std::nullopt;
+  return std::chrono::sys_seconds{std::chrono::seconds{time->value() / 1000}};
 }
 
 }  // namespace culvert::http

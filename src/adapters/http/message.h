@@ -53,6 +53,9 @@ struct Header {
 [[nodiscard]] bool same_name(std::string_view a, std::string_view b);
 [[nodiscard]] const std::string* find_header(const std::vector<Header>& headers, std::string_view name);
 
+// A Date header: `Tue, 24 Nov 2026 10:00:00 GMT`, the one form in use.
+[[nodiscard]] std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text);
+
 inline constexpr std::chrono::milliseconds kNoTimeout = std::chrono::milliseconds::max();
 
 // Host, Content-Length and Connection are the client's to add; a header with a control character is refused.

@@ -73,8 +73,6 @@ Result<void> outcome_of(const rd_kafka_topic_result_t* const* results, std::size
 
 class Admin::Impl {
  public:
-  explicit Impl(const KafkaConfig& config) : notes_(config.bootstrap) {}
-
   Result<void> start(const KafkaConfig& config) {
     Result<std::unique_ptr<Client>> client = Client::open(config, Role::kAdmin, {}, &notes_);
     if (!client) return client.error();
@@ -102,7 +100,7 @@ class Admin::Impl {
 };
 
 Result<std::unique_ptr<Admin>> Admin::open(const KafkaConfig& config) {
-  auto impl = std::make_unique<Impl>(config);
+  auto impl = std::make_unique<Impl>();
   if (Result<void> started = impl->start(config); !started) return started.error();
   return std::unique_ptr<Admin>{new Admin(std::move(impl))};
 }

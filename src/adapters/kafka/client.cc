@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "adapters/kafka/errors.h"
 #include "adapters/kafka/settings.h"
 
 namespace culvert::kafka {
@@ -17,6 +18,9 @@ struct Client::Context {
   KafkaConfig config;
   std::vector<std::string> secrets;
   ClientObserver* observer = nullptr;
+  // Why there is no token; set on the client's thread, told on the polling one.
+  std::mutex mutex;
+  std::optional<Error> token_error;
 };
 
 namespace {
@@ -56,10 +60,17 @@ Result<std::unique_ptr<Client>> Client::open(const KafkaConfig& config, Role rol
   Result<Handle<rd_kafka_conf_t>> conf = make_conf(config, role, settings);
   if (!conf) return conf.error();
   std::unique_ptr<Client> client{new Client};
-  client->context_ = std::make_shared<Context>(Context{config, secret_values(config), observer});
+  client->context_ = std::make_shared<Context>();
+  client->context_->config = config;
+  client->context_->secrets = secret_values(config);
+  client->context_->observer = observer;
   rd_kafka_conf_set_opaque(conf->get(), client->context_.get());
   rd_kafka_conf_set_log_cb(conf->get(), &Client::on_log);
   rd_kafka_conf_set_error_cb(conf->get(), &Client::on_error);
+  if (config.token) {
+    rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf->get(), &Client::on_token_due);
+    rd_kafka_conf_enable_sasl_queue(conf->get(), 1);
+  }
   if (role == Role::kConsumer) rd_kafka_conf_set_rebalance_cb(conf->get(), &Client::on_rebalance);
   if (role == Role::kProducer) rd_kafka_conf_set_dr_msg_cb(conf->get(), &Client::on_delivery);
   const auto type = role == Role::kProducer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER;
@@ -71,6 +82,10 @@ Result<std::unique_ptr<Client>> Client::open(const KafkaConfig& config, Role rol
         redact(fmt::format("Kafka client for {}: {}", config.bootstrap, text.data()), client->context_->secrets));
   }
   std::ignore = conf->release();  // owned by the client from here on
+  if (!config.token) return client;
+  // A token must come also while nobody polls, and fetching one must not hold up whoever does.
+  const Handle<rd_kafka_error_t> refused{rd_kafka_sasl_background_callbacks_enable(client->rk_)};
+  if (refused) return to_error(refused.get(), fmt::format("Kafka client for {}", config.bootstrap));
   return client;
 }
 
@@ -111,9 +126,41 @@ void Client::on_log(const rd_kafka_t* rk, int level, const char* facility, const
 }
 
 void Client::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
-  const auto* context = static_cast<const Context*>(opaque);
+  auto* context = static_cast<Context*>(opaque);
   if (context->observer == nullptr) return;
-  context->observer->on_error(static_cast<rd_kafka_resp_err_t>(code), redact(reason, context->secrets));
+  const auto kind = static_cast<rd_kafka_resp_err_t>(code);
+  const std::string what = fmt::format("brokers {}", context->config.bootstrap);
+  const std::string detail = redact(reason, context->secrets);
+  if (!context->config.token) return context->observer->on_error(kind, to_error(kind, what, detail));
+  std::optional<Error> ours;
+  {
+    const std::lock_guard lock(context->mutex);
+    ours = context->token_error;
+  }
+  // librdkafka has one code for a token that could not be had and for one that the broker refused.
+  const bool none = ours && detail.find(ours->message) != std::string::npos;
+  context->observer->on_error(kind, none ? ours->within(what) : token_login_error(kind, what, detail));
+}
+
+void Client::on_token_due(rd_kafka_t* rk, const char*, void* opaque) {
+  auto* context = static_cast<Context*>(opaque);
+  std::array<char, 512> text{};
+  const auto token = context->config.token();
+  if (token) {
+    const auto set =
+        rd_kafka_oauthbearer_set_token(rk, token->value.c_str(), token->expires_at.time_since_epoch().count(),
+                                       token->principal.c_str(), nullptr, 0, text.data(), text.size());
+    if (set == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  }
+  const Error error =
+      token ? Error::retriable_error(ErrorKind::kPermission,
+                                     fmt::format("the token for {} cannot be used: {}", token->principal, text.data()))
+            : token.error();
+  {
+    const std::lock_guard lock(context->mutex);
+    context->token_error = error;
+  }
+  rd_kafka_oauthbearer_set_token_failure(rk, error.message.c_str());
 }
 
 void Client::on_rebalance(rd_kafka_t* rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,

@@ -5,7 +5,8 @@
 // Owner   exactly one of those; the librdkafka handle is destroyed with it, within a bounded time.
 // Time    durations only.
 // Bounds  memory is librdkafka's, limited by the properties that each user sets.
-// See     config.h; librdkafka's INTRODUCTION on threads: callbacks other than the log's run inside a poll.
+// See     config.h; librdkafka's INTRODUCTION on threads: callbacks other than the log's and the token's run inside a
+//         poll.
 #pragma once
 
 #include <memory>
@@ -30,7 +31,8 @@ class ClientObserver {
   ClientObserver& operator=(const ClientObserver&) = delete;
   virtual ~ClientObserver() = default;
 
-  virtual void on_error(rd_kafka_resp_err_t code, std::string_view reason) = 0;
+  // `error` is what `code` means to a user, with the brokers and the remedy.
+  virtual void on_error(rd_kafka_resp_err_t code, const Error& error) = 0;
   virtual void on_rebalance(rd_kafka_resp_err_t /*code*/, const rd_kafka_topic_partition_list_t* /*partitions*/) {}
   virtual void on_delivery(const rd_kafka_message_t* /*message*/) {}
 };
@@ -59,6 +61,7 @@ class Client {
   Client() = default;
   static void on_log(const rd_kafka_t* rk, int level, const char* facility, const char* text);
   static void on_error(rd_kafka_t* rk, int code, const char* reason, void* opaque);
+  static void on_token_due(rd_kafka_t* rk, const char* config, void* opaque);
   static void on_rebalance(rd_kafka_t* rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions,
                            void* opaque);
   static void on_delivery(rd_kafka_t* rk, const rd_kafka_message_t* message, void* opaque);

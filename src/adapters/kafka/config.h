@@ -8,6 +8,7 @@
 // See     docs/operating.md: Kafka properties.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <span>
 #include <string>
@@ -24,6 +25,17 @@ enum class LogLevel { kError, kWarning, kInfo, kDebug };
 // the configuration are already replaced in the text.
 using LogSink = std::function<void(LogLevel level, std::string_view text)>;
 
+// What a client logs in with by SASL/OAUTHBEARER.
+struct BearerToken {
+  std::string value;      // secret
+  std::string principal;  // for people
+  std::chrono::sys_time<std::chrono::milliseconds> expires_at;
+};
+
+// Called on a thread of the client's own, when it starts and again at four fifths of each token's life; may block for
+// some seconds.  After an error it is asked again in ten seconds; one that is not retriable ends connecting.
+using TokenSource = std::function<Result<BearerToken>()>;
+
 struct Property {
   std::string name;
   std::string value;
@@ -35,7 +47,8 @@ struct KafkaConfig {
   std::vector<Property> properties{};  // librdkafka's names; a later one wins over an earlier one
   // Accept any certificate.  A property cannot do it, so that it always carries this name.
   bool insecure_skip_tls_verification = false;
-  LogSink log{};  // empty: nothing is logged
+  LogSink log{};        // empty: nothing is logged
+  TokenSource token{};  // set: log in with its tokens; sasl.mechanism is then OAUTHBEARER
 };
 
 // What the client is used for: decides which of culvert's settings apply.

@@ -25,10 +25,9 @@ bool is_unknown_topic(const Error& error) { return error.kind == ErrorKind::kCon
 
 }  // namespace
 
-void ErrorNotes::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
-  Error error = to_error(code, fmt::format("brokers {}", bootstrap_), reason);
+void ErrorNotes::on_error(rd_kafka_resp_err_t code, const Error& error) {
   if (!final_ && ends_connecting(error)) final_ = error;
-  if (!latest_ || code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) latest_ = std::move(error);
+  if (!latest_ || code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) latest_ = error;
 }
 
 Result<Handle<const rd_kafka_metadata_t>> ask_metadata(const Client& client, const ErrorNotes& notes,

@@ -23,8 +23,7 @@ namespace culvert::kafka {
 // Remembers what a client reports while it is polled, so that a failing request can say why.
 class ErrorNotes final : public ClientObserver {
  public:
-  explicit ErrorNotes(std::string bootstrap) : bootstrap_(std::move(bootstrap)) {}
-  void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
 
   // The first error that waiting will not cure.
   [[nodiscard]] const std::optional<Error>& final_error() const { return final_; }
@@ -32,7 +31,6 @@ class ErrorNotes final : public ClientObserver {
   [[nodiscard]] const std::optional<Error>& latest() const { return latest_; }
 
  private:
-  std::string bootstrap_;
   std::optional<Error> final_;
   std::optional<Error> latest_;
 };

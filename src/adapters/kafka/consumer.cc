@@ -45,10 +45,8 @@ Millis time_to(SteadyClock::time_point deadline) {
 
 class Consumer::Impl final : public ClientObserver {
  public:
-  Impl(ConsumerOptions options, std::string bootstrap)
-      : options_(std::move(options)),
-        notes_(std::move(bootstrap)),
-        batch_(options_.batch_records_max, options_.with_metadata) {}
+  explicit Impl(ConsumerOptions options)
+      : options_(std::move(options)), batch_(options_.batch_records_max, options_.with_metadata) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override {
@@ -71,7 +69,7 @@ class Consumer::Impl final : public ClientObserver {
   Result<void> close(Millis deadline);
   [[nodiscard]] std::vector<PartitionStatus> status() const;
 
-  void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
   void on_rebalance(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t* partitions) override;
 
   [[nodiscard]] const Client& client() const { return *client_; }
@@ -206,7 +204,7 @@ void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
   report(std::move(error));
 }
 
-void Consumer::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
+void Consumer::Impl::on_error(rd_kafka_resp_err_t code, const Error& complaint) {
   if (code == RD_KAFKA_RESP_ERR__FATAL) {
     std::array<char, 512> text{};
     const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client_->get(), text.data(), text.size());
@@ -215,10 +213,10 @@ void Consumer::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason)
     report(std::move(error));
     return;
   }
-  notes_.on_error(code, reason);
+  notes_.on_error(code, complaint);
   if (queue_ == nullptr) return;  // still connecting, which looks at the notes itself
   // The client was let in before: it goes on trying, and check_progress() tells when that does not help.
-  Error error = to_error(code, fmt::format("brokers {}", client_->bootstrap()), reason);
+  Error error = complaint;
   error.retriable = true;
   report(std::move(error));
 }
@@ -476,7 +474,7 @@ Result<void> Consumer::Impl::close(Millis deadline) {
 
 Result<std::unique_ptr<Consumer>> Consumer::open(const KafkaConfig& config, const ConsumerOptions& options) {
   CULVERT_CHECK(!options.topic.empty() && !options.group.empty(), "a consumer needs a topic and a group");
-  auto impl = std::make_unique<Impl>(options, config.bootstrap);
+  auto impl = std::make_unique<Impl>(options);
   std::vector<Property> settings = fetch_limits(options.fetch_bytes_max);
   settings.push_back(Property{"group.id", options.group});
   Result<std::unique_ptr<Client>> client = Client::open(config, Role::kConsumer, settings, impl.get());

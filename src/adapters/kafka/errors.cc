@@ -158,6 +158,13 @@ Error to_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view
   }
 }
 
+Error token_login_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail) {
+  if (!is_login(code)) return to_error(code, what, detail);
+  return permission(what, "the token was refused", detail.empty() ? rd_kafka_err2str(code) : without_timing(detail),
+                    "check that the cluster lets this identity in (kafka-cluster:Connect), that its region is right, "
+                    "and this machine's clock");
+}
+
 Error to_error(const rd_kafka_error_t* error, std::string_view what) {
   Error result = to_error(rd_kafka_error_code(error), what, rd_kafka_error_string(error));
   if (rd_kafka_error_is_fatal(error) != 0) result.retriable = false;

@@ -20,6 +20,8 @@ namespace culvert::kafka {
 
 // `what` names the thing (`topic 'telemetry'`, `brokers b-1:9094`), `detail` is librdkafka's own text (may be empty).
 [[nodiscard]] Error to_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail);
+// The same for a client that logs in with bearer tokens: what its refused login means.
+[[nodiscard]] Error token_login_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view detail);
 // The same for an error object; a fatal one is never retriable.
 [[nodiscard]] Error to_error(const rd_kafka_error_t* error, std::string_view what);
 

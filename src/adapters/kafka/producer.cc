@@ -28,15 +28,14 @@ constexpr Millis kDestroyWait{2'000};
 
 class Producer::Impl final : public ClientObserver {
  public:
-  Impl(KafkaConfig config, ProducerOptions options)
-      : config_(std::move(config)), options_(std::move(options)), notes_(config_.bootstrap) {}
+  Impl(KafkaConfig config, ProducerOptions options) : config_(std::move(config)), options_(std::move(options)) {}
 
   Result<void> start();
   Result<void> send(const OutgoingRecord& record, Millis wait_most);
   void poll(Millis timeout) { rd_kafka_poll(client_->get(), to_ms(timeout)); }
   Result<void> flush(Millis deadline, const std::function<void(const ProducerCounters&)>& progress);
 
-  void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
   void on_delivery(const rd_kafka_message_t* message) override;
 
   [[nodiscard]] const ProducerCounters& counters() const { return counters_; }
@@ -160,9 +159,9 @@ Error Producer::Impl::fatal_error() const {
   return error;
 }
 
-void Producer::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
+void Producer::Impl::on_error(rd_kafka_resp_err_t code, const Error& error) {
   if (code == RD_KAFKA_RESP_ERR__FATAL) return;  // send() sees it too and deals with it
-  notes_.on_error(code, reason);
+  notes_.on_error(code, error);
 }
 
 void Producer::Impl::on_delivery(const rd_kafka_message_t* message) {

@@ -28,8 +28,7 @@ constexpr Millis kDestroyWait{2'000};
 
 class PartitionReader::Impl final : public ClientObserver {
  public:
-  Impl(ReaderOptions options, std::string bootstrap)
-      : options_(std::move(options)), notes_(std::move(bootstrap)), batch_(options_.batch_records_max, false) {}
+  explicit Impl(ReaderOptions options) : options_(std::move(options)), batch_(options_.batch_records_max, false) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() override;
@@ -40,7 +39,7 @@ class PartitionReader::Impl final : public ClientObserver {
   [[nodiscard]] bool done() const { return open_ == 0 && events_.empty(); }
   Result<void> check_progress(Millis limit) const;
 
-  void on_error(rd_kafka_resp_err_t code, std::string_view reason) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
 
   [[nodiscard]] const Client& client() const { return *client_; }
   [[nodiscard]] const std::string& topic() const { return options_.topic; }
@@ -198,11 +197,11 @@ void PartitionReader::Impl::stop_finished() {
   }
 }
 
-void PartitionReader::Impl::on_error(rd_kafka_resp_err_t code, std::string_view reason) {
-  notes_.on_error(code, reason);
+void PartitionReader::Impl::on_error(rd_kafka_resp_err_t code, const Error& complaint) {
+  notes_.on_error(code, complaint);
   if (queue_ == nullptr) return;  // still connecting, which looks at the notes itself
   // The client was let in before: it goes on trying, and check_progress() tells when that does not help.
-  Error error = to_error(code, fmt::format("brokers {}", client_->bootstrap()), reason);
+  Error error = complaint;
   error.retriable = true;
   if (complaints_.admit(error)) events_.push_back(Failed{std::move(error)});
 }
@@ -221,7 +220,7 @@ Result<void> PartitionReader::Impl::check_progress(Millis limit) const {
 Result<std::unique_ptr<PartitionReader>> PartitionReader::open(const KafkaConfig& config,
                                                                const ReaderOptions& options) {
   CULVERT_CHECK(!options.topic.empty(), "a reader needs a topic");
-  auto impl = std::make_unique<Impl>(options, config.bootstrap);
+  auto impl = std::make_unique<Impl>(options);
   Result<std::unique_ptr<Client>> client =
       Client::open(config, Role::kReader, fetch_limits(options.fetch_bytes_max), impl.get());
   if (!client) return client.error();

@@ -27,6 +27,7 @@ run "readable_by_the_named_alone" {
     cluster_arn             = "arn:aws:kafka:eu-central-1:111111111111:cluster/handover/0123abcd-0000-4000-8000-000000000000-1"
     kafka_version           = "3.9.x.kraft"
     authentication          = "scram"
+    client_idle_ms_max      = 870000
     reader_principal_arns   = ["arn:aws:iam::222222222222:root", "arn:aws:iam::333333333333:role/analytics"]
     recovery_window_in_days = 14
     brokers = {
@@ -66,11 +67,12 @@ run "readable_by_the_named_alone" {
 
   assert {
     condition = jsondecode(nonsensitive(aws_secretsmanager_secret_version.connection.secret_string)) == {
-      version        = 1
-      cluster        = "arn:aws:kafka:eu-central-1:111111111111:cluster/handover/0123abcd-0000-4000-8000-000000000000-1"
-      region         = "eu-central-1"
-      kafka_version  = "3.9.x.kraft"
-      authentication = "scram"
+      version            = 1
+      cluster            = "arn:aws:kafka:eu-central-1:111111111111:cluster/handover/0123abcd-0000-4000-8000-000000000000-1"
+      region             = "eu-central-1"
+      kafka_version      = "3.9.x.kraft"
+      authentication     = "scram"
+      client_idle_ms_max = 870000
       brokers = {
         "1" = {
           host         = "b-1.handover.abcdef.c2.kafka.eu-central-1.amazonaws.com"
@@ -94,6 +96,11 @@ run "without_services_they_are_left_out" {
     authentication        = "iam"
     reader_principal_arns = ["arn:aws:iam::222222222222:root"]
     brokers               = { "1" = { host = "b-1.managed.abcdef.c2.kafka.eu-central-1.amazonaws.com", port = 9098 } }
+  }
+
+  assert {
+    condition     = !contains(keys(jsondecode(output.document)), "client_idle_ms_max")
+    error_message = "Where nothing forgets idle connections, nothing must be said about them."
   }
 
   assert {
