@@ -14,6 +14,7 @@ namespace culvert {
 
 [[nodiscard]] CommandSpec bridge_command();
 [[nodiscard]] CommandSpec consume_command();
+[[nodiscard]] CommandSpec dashboard_command();
 [[nodiscard]] CommandSpec dead_letters_list_command();
 [[nodiscard]] CommandSpec dead_letters_redrive_command();
 [[nodiscard]] CommandSpec demo_command();

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <random>
 
+#include "app/board_about.h"
 #include "app/command.h"
 #include "app/commands.h"
+#include "app/consume_board.h"
 #include "app/consume_session.h"
 #include "app/consume_status.h"
 #include "app/kafka_client_config.h"
+#include "app/listen_options.h"
 #include "app/memory_budget.h"
 #include "app/option_groups.h"
 #include "app/start_position.h"
@@ -49,6 +52,9 @@ class ConsumeCommand final : public Command {
     options.bytes("memory-limit", &memory_limit_,
                   "Memory of the process. Near it reading pauses until a flush made room. Default: 80 % of the control "
                   "group's limit or of the machine's memory.");
+    listen_.declare(options, "");
+    options.count("ready-lag", &ready_lag_, "/readyz says no while more records than that are waiting.").default_text =
+        "1M";
     options.finish([this] { return check(); });
   }
 
@@ -57,19 +63,43 @@ class ConsumeCommand final : public Command {
     if (!target) return target.error();
     const auto budget = memory_budget(memory_limit_);
     if (!budget) return budget.error();
+    const auto listen = listen_.settings();
+    if (!listen) return listen.error();
     ConsumeSettings settings = make_settings(*target, *budget, context.log);
     auto table = open_table(table_.table(), settings.member.pipeline.definition, context.clock);
     if (!table) return table.error();
+    auto board = serve(*listen, *target, settings, context);
+    if (!board) return board.error();
     auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
     if (!session) return session.error();
     ConsumeStatus status(context.log, context.live, context.clock);
-    const auto done = (*session)->run(context.stop, [&](const ConsumeReport& report) { status.show(report); });
+    const auto done = (*session)->run(context.stop, [&](const ConsumeReport& report) {
+      status.show(report);
+      if (*board) (*board)->feed().on_report(report);
+    });
     status.finish((*session)->report());
     if (!done) return done.error();
     return 0;
   }
 
  private:
+  // Null without --listen.
+  Result<std::unique_ptr<ConsumeBoard>> serve(const std::optional<ListenSettings>& listen, const KafkaTarget& target,
+                                              ConsumeSettings& settings, CommandContext& context) const {
+    if (!listen) return std::unique_ptr<ConsumeBoard>();
+    const Definition& definition = settings.member.pipeline.definition;
+    auto about = board_about(table_name(table_.table()), definition);
+    add_kafka(about, target);
+    add_consumer(about, settings);
+    SiteOptions options;
+    if (ready_lag_) options.ready_lag_most = *ready_lag_;
+    auto board = ConsumeBoard::serve(*listen, options, std::move(about), definition, context.clock);
+    if (!board) return board.error();
+    (*board)->watch(settings);
+    context.log.info("serving dashboard, metrics and health", {{"url", (*board)->site().url()}});
+    return board;
+  }
+
   Result<void> read_start(std::string_view text) {
     const auto parsed = parse_start(text);
     if (!parsed) return parsed.error();
@@ -139,6 +169,8 @@ class ConsumeCommand final : public Command {
   bool accept_loss_ = false;
   bool exit_at_end_ = false;
   std::optional<std::int64_t> memory_limit_;
+  ListenOptions listen_;
+  std::optional<std::int64_t> ready_lag_;
 };
 
 }  // namespace
@@ -159,6 +191,8 @@ CommandSpec consume_command() {
        {"hopping windows, only when closed",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --window 60s --advance 10s --emit "
         "final"},
+       {"with a dashboard at http://127.0.0.1:8080 and metrics at /metrics",
+        "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db --listen 8080"},
        {"what is there now, then stop",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --exit-at-end"}},
       {{65, "the table, its definition or the topic's incarnation contradict what was asked"},

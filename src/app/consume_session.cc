@@ -106,11 +106,18 @@ Millis ConsumeSession::poll_timeout() const {
 
 void ConsumeSession::handle(kafka::Polled polled) {
   if (const auto* records = std::get_if<kafka::Records>(&polled)) {
-    for (const auto& run : records->runs) member_.on_records(run.claim, run.records);
+    for (const auto& run : records->runs) {
+      for (const Record& record : run.records) {
+        bytes_read_ += static_cast<std::int64_t>((record.key ? record.key->size() : 0) +
+                                                 (record.value ? record.value->size() : 0));
+      }
+      member_.on_records(run.claim, run.records);
+    }
   } else if (const auto* end = std::get_if<kafka::EndReached>(&polled)) {
     member_.on_position(end->claim, end->next);
   } else if (const auto* assigned = std::get_if<kafka::Assigned>(&polled)) {
     assigned_once_ = true;
+    ++rebalances_;
     started_.clear();
     log_.info("partitions assigned", {{"count", assigned->claims.size()}});
     member_.on_assigned(assigned->claims);
@@ -275,10 +282,11 @@ void ConsumeSession::flush(const Claim& claim, std::shared_ptr<const FlushReques
     if (wait.count() > 0 && !worker_.pause(wait)) return [] {};
     const SteadyTime begun = clock_.steady();
     auto result = std::make_shared<FlushResult>(table_->flush(*request));
-    const Millis took = since(begun, clock_.steady());
-    return [this, claim, result, took] {
+    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
+    return [this, claim, request, result, took] {
       ++flushes_;
-      last_flush_ = took;
+      last_flush_ = std::chrono::duration_cast<Millis>(took);
+      if (settings_.on_flush) settings_.on_flush(*request, *result, took);
       member_.on_flushed(claim, std::move(*result));
     };
   });
@@ -304,6 +312,9 @@ ConsumeReport ConsumeSession::report() {
   report.flushes = flushes_;
   report.flush_retries = flush_retries_;
   report.last_flush = last_flush_;
+  report.bytes_read = bytes_read_;
+  report.rebalances = rebalances_;
+  report.partitions_of_topic = consumer_->partition_count();
   report.assigned = assigned_once_;
   report.paused_for_memory = member_.paused_for_memory();
   std::map<PartitionId, kafka::PartitionStatus> statuses;

@@ -39,6 +39,8 @@ struct ConsumeSettings {
   Millis drain_deadline{8'000};    // for the last flush on stop or revoke; below the 10 s a supervisor waits
   Millis progress_limit{120'000};  // records waiting but none arriving for this long: reconnect, then give up
   Millis report_interval{1'000};
+  // For those who look on: each attempt to write, with its outcome and how long it took.  On the session's thread.
+  std::function<void(const FlushRequest& request, const FlushResult& result, std::chrono::microseconds took)> on_flush;
 };
 
 struct PartitionReport {
@@ -59,6 +61,9 @@ struct ConsumeReport {
   std::int64_t flushes = 0;
   std::int64_t flush_retries = 0;
   Millis last_flush{0};
+  std::int64_t bytes_read = 0;  // keys and values
+  std::int64_t rebalances = 0;
+  std::int32_t partitions_of_topic = 0;
   bool assigned = false;
   bool paused_for_memory = false;
 };
@@ -130,6 +135,8 @@ class ConsumeSession final : private MemberEffects {
   std::int64_t flushes_ = 0;
   std::int64_t flush_retries_ = 0;
   Millis last_flush_{0};
+  std::int64_t bytes_read_ = 0;
+  std::int64_t rebalances_ = 0;
   SteadyTime last_report_{};
   std::int64_t last_read_ = 0;
   std::string topic_id_;  // the worker's thread only

@@ -7,11 +7,14 @@
 #include <filesystem>
 
 #include "adapters/kafka/embedded_broker.h"
+#include "app/board_about.h"
 #include "app/commands.h"
+#include "app/consume_board.h"
 #include "app/consume_session.h"
 #include "app/demo_feed.h"
 #include "app/demo_watch.h"
 #include "app/kafka_client_config.h"
+#include "app/listen_options.h"
 #include "app/option_groups.h"
 #include "app/sensor_options.h"
 #include "app/table.h"
@@ -28,6 +31,8 @@ constexpr int kPartitions = 4;
 // The embedded broker drops the oldest records of a partition beyond 5 MiB, and one device may send all of them.
 constexpr std::int64_t kRecordsMost = 40'000;
 constexpr Millis kReportInterval{250};
+constexpr Millis kLingerMost{600'000};
+constexpr Millis kReloadMost{5'000};  // a page that is loaded anew is away for a moment
 
 class DemoCommand final : public Command {
  public:
@@ -43,6 +48,7 @@ class DemoCommand final : public Command {
     options.duration("advance", &advance_, "Distance between the starts of windows.").default_text = "as --window";
     table_.declare(options, TableUse::kWrite, kTableToMake);
     options.find("table")->default_text = "a new SQLite file in the directory for temporary files";
+    listen_.declare(options, "127.0.0.1:0");
     options.finish([this] { return check(); });
   }
 
@@ -58,8 +64,13 @@ class DemoCommand final : public Command {
   [[nodiscard]] static Result<void> check_empty(ReadableTable& table, const TableSpec& spec);
   [[nodiscard]] ConsumeSettings consume_settings(const kafka::KafkaConfig& config) const;
 
+  // Null with --listen off.
+  [[nodiscard]] Result<std::unique_ptr<ConsumeBoard>> serve(const kafka::KafkaConfig& config, const std::string& table,
+                                                            ConsumeSettings& settings, CommandContext& context) const;
+
   SensorOptions sensors_;
   TableOptions table_;
+  ListenOptions listen_;
   Millis window_{10'000};
   std::optional<Millis> advance_;
 };
@@ -122,6 +133,42 @@ ConsumeSettings DemoCommand::consume_settings(const kafka::KafkaConfig& config) 
   return settings;
 }
 
+Result<std::unique_ptr<ConsumeBoard>> DemoCommand::serve(const kafka::KafkaConfig& config, const std::string& table,
+                                                         ConsumeSettings& settings, CommandContext& context) const {
+  const auto listen = listen_.settings();
+  if (!listen) return listen.error();
+  if (!*listen) return std::unique_ptr<ConsumeBoard>();
+  auto about = board_about(table, definition());
+  KafkaTarget target;
+  target.topic = kTopic;
+  target.group = kGroup;
+  target.bootstrap_servers = config.bootstrap;
+  add_kafka(about, target);
+  add_consumer(about, settings);
+  auto board = ConsumeBoard::serve(**listen, {}, std::move(about), definition(), context.clock);
+  if (!board) return board.error();
+  (*board)->watch(settings);
+  context.out.line("dashboard: " + (*board)->site().url());
+  if (const auto written = context.out.flush(); !written) return written.error();
+  return board;
+}
+
+// Whoever looks at the page may go on looking; without a page that is open the demo ends at once.
+void linger(ConsumeBoard& board, const oracle::VerifyReport& report, CommandContext& context) {
+  const std::string_view words = report.good() ? "The run is over; every window equals an independent recomputation. "
+                                               : "The run is over; some windows differ from the recomputation. ";
+  board.feed().finish(std::string(words) + oracle::report_summary(report));
+  if (board.site().watchers() == 0 || context.stop.requested()) return;
+  static_cast<void>(context.out.flush());
+  context.log.info("the dashboard stays while its page is open; Ctrl-C ends it");
+  const SteadyTime end = context.clock.steady() + kLingerMost;
+  SteadyTime seen = context.clock.steady();
+  while (!context.stop.wait_ms(200) && context.clock.steady() < end) {
+    if (board.site().watchers() > 0) seen = context.clock.steady();
+    if (context.clock.steady() - seen > kReloadMost) return;
+  }
+}
+
 Result<int> DemoCommand::run(CommandContext& context) {
   const auto spec = new_table();
   if (!spec) return spec.error();
@@ -138,14 +185,20 @@ Result<int> DemoCommand::run(CommandContext& context) {
   auto readable = open_reader(*spec, context.clock);
   if (!readable) return readable.error();
   if (auto empty = check_empty(*readable, *spec); !empty) return empty.error();
-  auto session = ConsumeSession::open(consume_settings(config), *std::move(table), context.log, context.clock);
+  const std::string name = table_name(*spec);
+  ConsumeSettings settings = consume_settings(config);
+  auto board = serve(config, name, settings, context);
+  if (!board) return board.error();
+  auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
   if (!session) return session.error();
 
-  const std::string name = table_name(*spec);
   const DemoFeed feed(*std::move(producer), sensors_.plan(context.clock.wall()), context.stop, context.clock);
   DemoStop stop;
   DemoWatch watch(context, feed, *readable->reader, name, stop);
-  const auto consumed = (*session)->run(stop, [&](const ConsumeReport& report) { watch.on_report(report); });
+  const auto consumed = (*session)->run(stop, [&](const ConsumeReport& report) {
+    if (*board) (*board)->feed().on_report(report);
+    watch.on_report(report);
+  });
   context.live.clear();
   if (watch.error()) return *watch.error();
   if (!consumed) return consumed.error();
@@ -156,6 +209,7 @@ Result<int> DemoCommand::run(CommandContext& context) {
   if (!report) return report.error();
   context.out.write(oracle::report_text(*report));
   context.out.line("table: " + name);
+  if (*board) linger(**board, *report, context);
   return report->good() ? 0 : exit_code(ErrorKind::kData);
 }
 

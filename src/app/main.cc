@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
           culvert::tail_command(),
           culvert::dead_letters_list_command(),
           culvert::dead_letters_redrive_command(),
+          culvert::dashboard_command(),
           culvert::doctor_command(),
           culvert::verify_command(),
           culvert::version_command(),

@@ -59,7 +59,7 @@ class Demo(unittest.TestCase):
         result = self.demo("--duration", "1s")
         self.assertNotIn("\x1b", result.stdout + result.stderr)
         for line in result.stdout.splitlines():
-            self.assertRegex(line, r"^(demo: |table: |verify: |next: |\s*culvert )")
+            self.assertRegex(line, r"^(dashboard: |demo: |table: |verify: |next: |\s*culvert )")
 
     def test_a_table_that_exists_is_not_touched(self):
         table = self.folder / "mine.sqlite"
