@@ -10,7 +10,7 @@ infra-test: ## Test both accounts' infrastructure, offline: apply, refuse, polic
 
 twin: ## Run both accounts on this machine: network, Kafka, sensors, function, table (needs root; TWIN_ARGS, TWIN=NAME)
 	@scripts/install-deps build infra twin
-	@scripts/build release $(JOBS) culvert kafka_admin
+	@scripts/build release $(JOBS) culvert culvert-lambda kafka_admin
 	@python3 -B infra/twin/twin.py --name $(TWIN) up $(TWIN_ARGS)
 
 twin-down: ## End the twin and remove every trace of it

@@ -22,6 +22,7 @@ import topology
 PREFIX = "culvert-"
 # Routers speak from here to their hosts; every host has one, so it must be the same in all (RFC 3927).
 ROUTER = "169.254.1.1"
+METRIC = 100   # of a cable's route: something may be put in front of it (impairment.py)
 SERVICES_NET = topology.SERVICES_BLOCK.rpartition(".")[0]
 NETNS_ETC = pathlib.Path("/etc/netns")
 
@@ -107,13 +108,13 @@ class Fabric:
         router, name = self.namespace(network.name), self.namespace(network.name, host.name)
         device = f"h-{host.name}"[:15]
         for address in before.addresses if before else ():
-            batch(router, f"route del {address.ip}/32 dev {device}")
+            batch(router, f"route del {address.ip}/32 dev {device} metric {METRIC}")
         ips = [a.ip for a in host.addresses]
         batch(name, "addr flush dev eth0", *(f"addr add {ip}/32 dev eth0" for ip in ips), "link set eth0 up",
               f"route replace {ROUTER} dev eth0 scope link",
               f"route replace {network.block} via {ROUTER} dev eth0 src {ips[0]}",
               f"route replace {topology.SERVICES_BLOCK} via {ROUTER} dev eth0 src {host.service_source or ips[0]}")
-        batch(router, *(f"route replace {ip}/32 dev {device}" for ip in ips))
+        batch(router, *(f"route replace {ip}/32 dev {device} metric {METRIC}" for ip in ips))
         self._links[network.name, host.name] = host
 
     def remove_host(self, network_name, host):

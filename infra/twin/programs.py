@@ -112,20 +112,25 @@ class Wanted:
         if not servers or self._topology.host(mapping.root, "consumer") is None:
             raise NotWired("only mappings to self-managed brokers run here (path endpoint_per_broker)")
         password = self._run / "consumer.password"
-        variables = function.block("environment")["variables"]
-        properties = {"security.protocol": "SASL_SSL", "sasl.mechanisms": "SCRAM-SHA-512",
-                      "sasl.username": credentials["username"], "sasl.password": f"@file:{password}",
-                      "ssl.ca.location": TRUST}
-        words = [self._twin.program, "consume", "-b", servers, "-t", mapping["topics"][0], "-G", group,
-                 "--table", variables["CULVERT_TABLE"], "--window", variables["CULVERT_WINDOW"],
-                 "--advance", variables["CULVERT_ADVANCE"],
-                 "--out-of-orderness", variables["CULVERT_OUT_OF_ORDERNESS"],
-                 "--allowed-lateness", variables["CULVERT_ALLOWED_LATENESS"],
-                 "--generation", variables["CULVERT_GENERATION"]]
-        words += [w for name, value in properties.items() for w in ("-X", f"{name}={value}")]
+        words = [self._twin.program, "bridge", "-b", servers, "-t", mapping["topics"][0], "-G", group,
+                 "-X", "security.protocol=SASL_SSL", "-X", "sasl.mechanisms=SCRAM-SHA-512",
+                 "-X", f"sasl.username={credentials['username']}", "--password-file", password,
+                 *mapping_options(mapping, self._twin.folder), *self._function_options(function)]
         return Program("consumer", (*self._twin.fabric.inside(mapping.root, "consumer"), *map(str, words)),
                        ((str(password), credentials["password"]),),
-                       (("AWS_REGION", self._topology.region), *keys_of(identity)))
+                       (("AWS_REGION", function["region"]), ("AWS_CA_BUNDLE", TRUST), *keys_of(identity)))
+
+    def _function_options(self, function):
+        """Where the function is and what Lambda tells it: the applied variables, to which the bridge adds its own."""
+        yield from ("--function", self._twin.folder / "functions" / function["function_name"] / function["handler"])
+        yield from ("--function-name", function["function_name"], "--memory", int(function["memory_size"]))
+        yield from ("--timeout", f"{int(function['timeout'])}s")
+        logging = function.block("logging_config")
+        told = {"AWS_LAMBDA_LOG_FORMAT": logging.get("log_format"),
+                "AWS_LAMBDA_LOG_LEVEL": logging.get("application_log_level")}
+        for name, value in {**told, **function.block("environment").get("variables", {})}.items():
+            if value:
+                yield from ("--env", f"{name}={value}")
 
     def _identity(self, role):
         identity = next((i for i in self._identities if i.role == role), None)
@@ -144,6 +149,20 @@ class Wanted:
         if text is None:
             raise NotWired(f"secret {secrets[0]} has no text")
         return json.loads(text)
+
+    def impairment(self):
+        """What `twin.py impair` has asked for."""
+        file = self._twin.folder / "impair.json"
+        part = self._topology.networks["analytics"]
+        host = self._topology.host(part.name, "consumer")
+        if not file.exists() or host is None:
+            return
+        asked = json.loads(file.read_text())
+        fabric = self._twin.fabric
+        words = ("python3", "-B", str(self._twin.source / "impairment.py"), fabric.namespace(part.name, host.name),
+                 fabric.namespace(part.name), host.addresses[0].ip, part.block,
+                 *(str(asked[n]) for n in ("delay_ms", "jitter_ms", "loss_percent")))
+        yield Program("impairment", words)
 
     # ---- sensors ----
 
@@ -167,6 +186,28 @@ class Wanted:
         restart = float(unit.get("RestartSec", ["5"])[0])
         return Program(f"sensor-{number}", (*self._twin.fabric.inside("stream", f"sensor-{number}"), *words),
                        environment=(*environment, *keys_of(identity)), restart_seconds=restart)
+
+
+STARTS = {"TRIM_HORIZON": "earliest", "LATEST": "latest"}
+
+
+def mapping_options(mapping, folder):
+    """A mapping's arguments as the options of `culvert bridge`."""
+    yield from ("--batch-size", int(mapping["batch_size"]), "--start", STARTS[mapping["starting_position"]])
+    yield from ("--batching-window", f"{int(mapping['maximum_batching_window_in_seconds'] or 0)}s")
+    if "ReportBatchItemFailures" in (mapping["function_response_types"] or ()):
+        yield "--report-batch-item-failures"
+    pollers = mapping.block("provisioned_poller_config")
+    if not pollers:
+        return
+    yield from ("--mode", "provisioned", "--concurrency", int(pollers["maximum_pollers"] or 1))
+    yield from ("--maximum-retry-attempts", int(mapping["maximum_retry_attempts"]))
+    age = int(mapping["maximum_record_age_in_seconds"])
+    yield from ("--maximum-record-age", "-1" if age < 0 else f"{age}s")
+    if mapping["bisect_batch_on_function_error"]:
+        yield "--bisect"
+    if mapping.block("destination_config", "on_failure").get("destination_arn"):
+        yield from ("--on-failure", folder / "on-failure")   # a queue or topic: here one file for each batch
 
 
 def keys_of(identity):

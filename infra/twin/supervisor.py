@@ -10,6 +10,7 @@ Time    looks for changes and dead processes every LOOK_SECONDS.
 Bounds  whatever it makes is named culvert-TWIN-* or lies in the twin's folder: twin.py down removes it without this.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -33,10 +34,17 @@ from culvert_test.process import Process, wait_until
 from culvert_test.workspace import SupportError
 from identity import identities_of
 from programs import Wanted
+from schedules import Schedules
 from topology import SERVICES, topology_of
 
 LOOK_SECONDS = 0.5
+SETTLED_SECONDS = 10
 READY_SECONDS = 60
+
+
+# What may be wrong with a machine or a state; anything else is a mistake in here.
+PROBLEMS = (SupportError, network.CommandFailed, tables.TableError, subprocess.SubprocessError, OSError, LookupError,
+            TypeError, ValueError)
 
 
 def start_time(pid):
@@ -49,12 +57,20 @@ def start_time(pid):
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def seen_in(folder):
+    """Changes when something has been applied, or been changed by a program or by hand."""
+    files = [*sorted((folder / "states").glob("*.json")), folder / "impair.json"]
+    return repr((applied_state.Cloud(folder / "cloud").version(),
+                 [(p.name, p.stat().st_mtime_ns) for p in files if p.exists()]))
+
+
 class Running:
     """One Program and its process."""
 
     def __init__(self, twin, program):
         self.twin, self.program, self.process = twin, program, None
-        self.started, self.starts, self.not_before = 0.0, 0, 0.0
+        self.started, self.not_before = 0.0, 0.0
+        self.trouble = None   # how it ended, until it has run for a while
 
     def start(self):
         for path, text in self.program.files:
@@ -64,20 +80,32 @@ class Running:
         environment = {"AWS_EC2_METADATA_DISABLED": "true", **dict(self.program.environment)}
         self.process = Process(self.program.command, name=self.program.name, directory=folder, env=environment,
                                cwd=self.twin.folder)
-        self.started, self.starts = time.monotonic(), self.starts + 1
+        self.started = time.monotonic()
 
     def look(self):
-        """Starts it again when it has ended, not before its time."""
+        """Starts it again when it has ended, not before its time; says so once for each way of ending."""
         if self.process.alive:
+            if self.trouble and time.monotonic() - self.started > SETTLED_SECONDS:
+                self.trouble = None
+                return True
             return False
         if self.not_before < self.started:
             self.not_before = time.monotonic() + self.program.restart_seconds
-            self.twin.note(f"{self.program.name} ended with {self.process.returncode}; starting it again in "
-                           f"{self.program.restart_seconds:g} s")
+            trouble = f"{self.program.name} ends with {self.process.returncode}: {self._last_words()}"
+            if trouble != self.trouble:
+                self.twin.note(f"{trouble} (started again after {self.program.restart_seconds:g} s)")
+            self.trouble = trouble
         if time.monotonic() < self.not_before:
             return False
         self.start()
         return True
+
+    def _last_words(self):
+        """The message of the last line that it wrote to stderr."""
+        line = (self.process.stderr().strip().splitlines() or ["nothing said"])[-1]
+        with contextlib.suppress(ValueError, AttributeError):
+            line = json.loads(line).get("message", line)
+        return line[-300:]
 
 
 def restart_key(program):
@@ -98,6 +126,7 @@ class Twin:
         self.fabric = network.Fabric(self.name, self.authority.certificate)
         self.tables = tables.Tables()
         self.brokers = Brokers(folder, self.fabric, self.settings["admin_program"], self.authority)
+        self.schedules = Schedules(self)
         self.running, self.keys, self.built, self.problems = {}, {}, None, []
         self.look_port = self._free_port()
         self._seen, self._allowed, self._topics = None, None, None
@@ -117,8 +146,10 @@ class Twin:
         processes = {r.program.name: r.process for r in self.running.values() if r.process}
         processes.update({f"broker-{n}": p for n, p in self.brokers.processes.items()})
         status = {
-            "phase": phase, "look_port": self.look_port, "problems": self.problems, "seen": repr(self._seen),
-            "kafka": getattr(self.brokers, "version", None),
+            "phase": phase, "look_port": self.look_port,
+            "problems": self.problems + [r.trouble for r in self.running.values() if r.trouble],
+            "seen": self._seen,
+            "kafka": getattr(self.brokers, "version", None), "schedules": self.schedules.status(),
             "processes": [{"name": name, "pid": p.pid, "start": start_time(p.pid)} for name, p in processes.items()
                           if p.alive],
         }
@@ -192,6 +223,7 @@ class Twin:
 
     def converge(self):
         """Makes what runs what is applied now."""
+        seen = seen_in(self.folder)   # before it is read: what changes meanwhile is seen the next time
         applied, topology = self._read()
         self._change_hosts(topology)
         wanted = Wanted(self, applied, topology, self.identities)
@@ -206,11 +238,22 @@ class Twin:
             self.brokers.wait_ready(len(topology.brokers))
         tables.make(self.look_port, applied)
         self._administer(applied)
-        programs += [*wanted.consumers(), *wanted.sensors()]
+        programs += [*wanted.consumers(), *wanted.impairment(), *wanted.sensors()]
         self._ensure(programs, end_others=True)
         self.built = topology
         self.problems = wanted.problems
-        self._seen = self._version()
+        self.schedules.applied(applied, self.identities)
+        self._seen = seen
+
+    def _follow(self):
+        """converge(), but a state that cannot be followed is a problem of that state: the next one may be better."""
+        seen = seen_in(self.folder)
+        try:
+            self.converge()
+        except PROBLEMS as problem:
+            traceback.print_exc()
+            self.note(f"cannot follow what is applied: {problem}")
+            self.problems, self._seen = [f"cannot follow what is applied: {problem}"], seen
 
     def _change_hosts(self, topology):
         for part in topology.networks.values():
@@ -243,10 +286,6 @@ class Twin:
             for name in self.running.keys() - {p.name for p in programs}:
                 self.running.pop(name).process.stop(20)
 
-    def _version(self):
-        return (applied_state.Cloud(self.folder / "cloud").version(),
-                tuple((p.name, p.stat().st_mtime_ns) for p in sorted((self.folder / "states").glob("*.json"))))
-
     def run(self):
         self.keep_status("starting")
         self.build()
@@ -255,14 +294,15 @@ class Twin:
         while True:
             time.sleep(LOOK_SECONDS)
             changed = any([running.look() for running in list(self.running.values())])
-            if self._seen != self._version():
-                self.converge()
+            if self._seen != seen_in(self.folder):
+                self._follow()
                 changed = True
             for number, process in self.brokers.processes.items():
                 if not process.alive and not (self.folder / "run" / f"broker-{number}.down").exists():
                     self.note(f"broker {number} ended; starting it again")
                     self.brokers.start(self.built)
                     changed = True
+            changed |= self.schedules.look()
             if changed:
                 self.keep_status("ready")
 
@@ -272,6 +312,7 @@ class Twin:
                                                              r.program.name.startswith(("names", "link"))))
         for running in order:
             running.process.stop(10)
+        self.schedules.stop()
         for process in self.brokers.processes.values():
             process.kill()
 
@@ -282,7 +323,7 @@ def main(folder):
     twin = Twin(folder)
     try:
         twin.run()
-    except (SupportError, network.CommandFailed, subprocess.SubprocessError, OSError, KeyError, ValueError) as problem:
+    except PROBLEMS as problem:
         traceback.print_exc()
         twin.note(f"failed: {problem}")
         return 1

@@ -5,11 +5,16 @@
     twin.py up [ROOT.NAME=JSON ..]
                             apply both roots, build what they say, show that windows appear; goes on in the background
     twin.py status          what runs where, and where the hops are
+    twin.py check           try every hop of the private path; names what is broken
     twin.py query [ARG ..]  culvert query on its table
-    twin.py run HOST CMD .. run a command where HOST is: consumer, stranger, sensor-1, broker-1 ..
+    twin.py run HOST [CMD ..]
+                            run a command where HOST is: consumer, stranger, sensor-1, broker-1 ..
     twin.py apply [ROOT.NAME=JSON ..] [--patch FILE | --unpatch FILE]
                             apply again, with other inputs or other modules; the twin follows
     twin.py move BROKER     give a broker another address in its subnet, as Amazon MSK may
+    twin.py impair [--delay-ms N] [--jitter-ms N] [--loss-percent N]
+                            make the function's way to the endpoints bad; without options: good again
+    twin.py call FUNCTION   call a function that is called by the clock now
     twin.py down            end it and remove every trace, also of one that was killed
 
 Options: --name NAME (default twin; several may run at once), --build FOLDER (default build/release).
@@ -30,12 +35,13 @@ import sys
 import time
 
 import deployment
+import hops
 import network
 import overview
 import tables
 from applied import read as read_applied
 from culvert_test.workspace import SupportError
-from supervisor import start_time
+from supervisor import seen_in, start_time
 from toolchain import Missing
 from topology import topology_of
 from workspace import Failed
@@ -44,7 +50,7 @@ BASE = pathlib.Path(os.environ.get("CULVERT_TWIN_BASE") or "/var/lib/culvert-twi
 NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 TOOLS = {"ip": "iproute2", "nft": "nftables", "haproxy": "haproxy", "dnsmasq": "dnsmasq-base", "java":
          "default-jre-headless", "openssl": "openssl", "git": "git"}
-READY_SECONDS = 240
+READY_SECONDS = 420
 WINDOWS_SECONDS = 120
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 
@@ -286,9 +292,7 @@ def apply(place, options):
 
 def wait_until_followed(place, seconds=120):
     """Until the supervisor has seen the last change and made it real."""
-    applied = read_applied(place.folder)
-    wanted = repr((applied.cloud.version(), tuple((p.name, p.stat().st_mtime_ns)
-                                                  for p in sorted((place.folder / "states").glob("*.json")))))
+    wanted = seen_in(place.folder)
     deadline = time.monotonic() + seconds
     while place.status().get("seen") != wanted:
         if not place.alive():
@@ -320,6 +324,37 @@ def move(place, number):
     return 0
 
 
+def check(place):
+    applied = read_applied(place.folder)
+    fabric = network.Fabric(place.name, None)
+    findings = [str(f) for f in hops.check(fabric, applied, topology_of(applied))]
+    findings += [f"twin: {text}" for text in overview.problems(place)]
+    for text in findings:
+        print(f"broken  {text}")
+    if not findings:
+        print("every hop works")
+    return 1 if findings else 0
+
+
+def impair(place, options):
+    asked = {name: getattr(options, name) for name in ("delay_ms", "jitter_ms", "loss_percent")}
+    file = place.folder / "impair.json"
+    if any(asked.values()):
+        file.write_text(json.dumps(asked))
+    else:
+        file.unlink(missing_ok=True)
+    return wait_until_followed(place)
+
+
+def call(place, function):
+    """The supervisor calls it within a second; its answer is in the status."""
+    known = [s["function"] for s in place.status().get("schedules", [])]
+    if function not in known:
+        raise SystemExit(f"twin: no schedule calls {function}; there are {', '.join(known) or 'none'}")
+    (place.folder / "run" / f"call-{function}").touch()
+    return 0
+
+
 def run(place, host, command):
     topology = topology_of(read_applied(place.folder))
     for part in topology.networks.values():
@@ -328,6 +363,14 @@ def run(place, host, command):
             os.execvp(inside[0], [*inside, *command])
     names = ", ".join(h.name for part in topology.networks.values() for h in part.hosts)
     raise SystemExit(f"twin: no host {host}; there are {names}")
+
+
+def own_arguments(arguments):
+    """How many of them are ours: what follows `query` and `run HOST` is another program's."""
+    at = 0
+    while at < len(arguments) and arguments[at].startswith("-"):
+        at += 2 if arguments[at] in ("--name", "--build") else 1
+    return at + {"query": 1, "run": 2}.get(arguments[at], len(arguments)) if at < len(arguments) else at
 
 
 def arguments_of(arguments):
@@ -340,18 +383,22 @@ def arguments_of(arguments):
     start.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
     start.add_argument("--keep", action="store_true", help="leave a twin that could not be built for looking at")
     start.add_argument("--no-wait", action="store_true", help="do not wait for windows")
-    for name in ("status", "down"):
+    for name in ("status", "check", "down"):
         commands.add_parser(name)
-    commands.add_parser("query").add_argument("arguments", nargs=argparse.REMAINDER)
+    commands.add_parser("query")
     again = commands.add_parser("apply")
     again.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
     again.add_argument("--patch", type=pathlib.Path)
     again.add_argument("--unpatch", type=pathlib.Path)
     commands.add_parser("move").add_argument("broker")
-    inside = commands.add_parser("run")
-    inside.add_argument("host")
-    inside.add_argument("words", nargs=argparse.REMAINDER)
-    options = parser.parse_args(arguments)
+    worse = commands.add_parser("impair")
+    for name in ("--delay-ms", "--jitter-ms", "--loss-percent"):
+        worse.add_argument(name, type=float, default=0.0)
+    commands.add_parser("call").add_argument("function")
+    commands.add_parser("run").add_argument("host")
+    own = own_arguments(arguments)
+    options = parser.parse_args(arguments[:own])
+    options.rest = arguments[own:]
     if not NAME.fullmatch(options.name):
         parser.error("--name must be 1 to 12 of a-z and 0-9, beginning with a letter")
     return options
@@ -368,9 +415,11 @@ def main(arguments):
     if not place.folder.exists():
         say(f"no twin '{place.name}' here (make twin starts one)")
         return 1
-    commands = {"status": lambda: overview.show(place), "query": lambda: query(place, options.arguments),
+    commands = {"status": lambda: overview.show(place), "check": lambda: check(place),
+                "query": lambda: query(place, options.rest),
                 "apply": lambda: apply(place, options), "move": lambda: move(place, options.broker),
-                "run": lambda: run(place, options.host, options.words)}
+                "impair": lambda: impair(place, options), "call": lambda: call(place, options.function),
+                "run": lambda: run(place, options.host, options.rest or ["bash"])}
     return commands[options.command]() or 0
 
 
