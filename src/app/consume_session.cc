@@ -32,7 +32,10 @@ ConsumeSession::ConsumeSession(const ConsumeSettings& settings, std::unique_ptr<
       member_(settings.member, *decoder_, *this),
       random_(std::random_device{}()) {}
 
-ConsumeSession::~ConsumeSession() { worker_.stop(); }
+ConsumeSession::~ConsumeSession() {
+  worker_.stop();
+  table_->interrupt();  // the worker's thread is waited for
+}
 
 Result<std::unique_ptr<ConsumeSession>> ConsumeSession::open(const ConsumeSettings& settings,
                                                              std::unique_ptr<AggregateTable> table, Log& log,

@@ -111,6 +111,10 @@ class AggregateTable {
   // Consistent reads, parallel to `keys`; nullopt: no such item.
   [[nodiscard]] virtual Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) = 0;
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) = 0;
+
+  // From another thread, at the end of a program that must not wait for a table: calls under way and later ones end
+  // soon, saying that they do not know.  For tables whose calls end soon anyway there is nothing to do.
+  virtual void interrupt() {}
 };
 
 // How much a table holds, as far as it knows by itself: an estimate that may be hours old.

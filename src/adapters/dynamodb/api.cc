@@ -28,6 +28,8 @@ constexpr std::array<std::string_view, 3> kToken{"ExpiredTokenException", "Expir
 constexpr std::array<std::string_view, 4> kPermission{"AccessDeniedException", "MissingAuthenticationTokenException",
                                                       "MissingAuthenticationToken", "IncompleteSignatureException"};
 
+constexpr milliseconds kPauseStep{200};
+
 template <std::size_t N>
 bool one_of(const std::array<std::string_view, N>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -210,12 +212,23 @@ milliseconds Api::backoff(int attempt) {
 
 void Api::retry(const CallPtr& call, Error why) {
   const milliseconds delay = backoff(call->attempts);
-  if (now() + delay >= call->deadline) {
-    const Error gave_up = why.within(fmt::format("{}: gave up after {} attempts", call->context(), call->attempts));
-    return call->finish({.answer = Answer::kGaveUp, .error = gave_up});
-  }
+  if (given_up_ || now() + delay >= call->deadline) return finish_gave_up(call, why);
   ++counters_.retries;
-  client_.after(delay, [this, call] { attempt(call); });
+  attempt_at(call, now() + delay, std::move(why));
+}
+
+// In short steps, so that giving up does not wait for the end of a pause.
+void Api::attempt_at(const CallPtr& call, Steady when, Error why) {
+  if (given_up_) return finish_gave_up(call, why);
+  const auto left = std::chrono::ceil<milliseconds>(when - now());
+  if (left <= milliseconds{0}) return attempt(call);
+  client_.after(std::min(left, kPauseStep),
+                [this, call, when, reason = std::move(why)]() mutable { attempt_at(call, when, std::move(reason)); });
+}
+
+void Api::finish_gave_up(const CallPtr& call, const Error& why) {
+  const Error gave_up = why.within(fmt::format("{}: gave up after {} attempts", call->context(), call->attempts));
+  call->finish({.answer = Answer::kGaveUp, .error = gave_up});
 }
 
 void Api::refuse(const CallPtr& call, const Judgement& judgement, int status) {

@@ -85,6 +85,9 @@ class Api {
   // `table` is for messages.  No attempt begins after `deadline`.
   void call(std::string_view operation, std::string_view table, std::string body, Steady deadline, Done done);
 
+  // I/O thread.  Calls under way give up instead of being repeated, and so do later ones.
+  void give_up() { given_up_ = true; }
+
   [[nodiscard]] http::Client& client() { return client_; }
   [[nodiscard]] const std::string& region() const { return options_.region; }
   [[nodiscard]] const http::Endpoint& endpoint() const { return options_.endpoint; }
@@ -108,6 +111,8 @@ class Api {
   void on_outcome(const CallPtr& call, http::Outcome outcome);
   void on_response(const CallPtr& call, http::Response response);
   void retry(const CallPtr& call, Error why);
+  void attempt_at(const CallPtr& call, Steady when, Error why);
+  void finish_gave_up(const CallPtr& call, const Error& why);
   void refuse(const CallPtr& call, const Judgement& judgement, int status);
   // True if the clock was corrected by what the response says.
   bool correct_clock(const CallPtr& call, const http::Response& response);
@@ -118,6 +123,7 @@ class Api {
   const ApiOptions options_;
   const std::string host_;
   aws::Signer signer_;
+  bool given_up_ = false;
   std::chrono::seconds skew_{0};  // the service's clock minus ours
   std::minstd_rand random_;
   Counters counters_;

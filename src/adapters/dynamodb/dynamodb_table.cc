@@ -141,6 +141,11 @@ void DynamoDbTable::prepare_meanwhile() {
   });
 }
 
+void DynamoDbTable::interrupt() {
+  client_->post([this] { api_->give_up(); });
+  client_->abandon();
+}
+
 Api::Counters DynamoDbTable::api_counters() {
   std::promise<Api::Counters> promise;
   client_->post([&] { promise.set_value(api_->counters()); });

@@ -85,6 +85,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   FlushResult flush(const FlushRequest& request) override;
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override;
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override;
+  void interrupt() override;
 
   // With a device: a query, page by page.  Without: the whole table is read and sorted.
   Result<void> scan_items(const ItemFilter& filter, const std::function<bool(const StoredItem&)>& visit) override;

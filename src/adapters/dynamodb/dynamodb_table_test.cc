@@ -6,6 +6,7 @@
 #include <atomic>
 #include <boost/json.hpp>
 #include <chrono>
+#include <future>
 #include <map>
 #include <random>
 #include <set>
@@ -232,6 +233,32 @@ TEST_F(DynamoDbTableTest, SilentServerIsLeftAfterTheTimeoutAndThePutRepeated) {
   const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
   EXPECT_EQ(statuses(result), "S C N");
   EXPECT_EQ(result.items[0].current, put_of(1, 4).desired);
+}
+
+TEST_F(DynamoDbTableTest, InterruptEndsAFlushThatWaits) {
+  options_.request_timeout = milliseconds{60'000};
+  options_.backoff_least = options_.backoff_most = milliseconds{60'000};
+  const FlushRequest request{kWhere, {}, {put_of(1, 4)}, {}};
+  const auto interrupted = [&](milliseconds delay, CallFault fault) {
+    table_.reset();
+    fake_.set_delay(delay);
+    fake_.set_faults([fault](const FakeCall&) { return fault; });
+    DynamoDbTable& waiting = table();
+    const auto before = fake_.calls("PutItem");
+    auto result = std::async(std::launch::async, [&] { return waiting.flush(request); });
+    while (fake_.calls("PutItem") == before) std::this_thread::sleep_for(milliseconds{1});
+    waiting.interrupt();
+    EXPECT_EQ(result.wait_for(std::chrono::seconds{10}), std::future_status::ready);
+    return result.get();
+  };
+  // In its pause after a throttled attempt, and waiting for an answer.
+  const auto paused = interrupted(milliseconds{0}, CallFault::kThrottled);
+  EXPECT_EQ(paused.items[0].status, PutStatus::kNotTried);
+  ASSERT_TRUE(paused.error);
+  EXPECT_TRUE(paused.error->retriable);
+  const auto waiting = interrupted(milliseconds{5'000}, CallFault::kNone);
+  EXPECT_EQ(waiting.items[0].status, PutStatus::kUnknown);
+  EXPECT_TRUE(waiting.error && waiting.error->retriable);
 }
 
 TEST_F(DynamoDbTableTest, ClockIsCorrectedByTheServicesOwn) {

@@ -105,6 +105,8 @@ class ResolverThread {
 
 using ConnectionPtr = std::shared_ptr<Connection>;
 
+Error closing_error() { return Error::retriable_error(ErrorKind::kTryAgain, "the HTTP client is being closed"); }
+
 struct Pool {
   Endpoint endpoint;
   std::vector<ConnectionPtr> connections;
@@ -136,6 +138,7 @@ class Client::Impl final : public Connection::Listener {
   }
 
   Result<void> prepare_tls();
+  void abandon();
   void send(const Endpoint& endpoint, ExchangePtr exchange);
   void after(milliseconds delay, std::function<void()> task);
   [[nodiscard]] bool on_io_thread() const { return thread_.get_id() == std::this_thread::get_id(); }
@@ -152,6 +155,7 @@ class Client::Impl final : public Connection::Listener {
  private:
   void run();
   void shut_down();
+  void fail_all(const Error& error);
   void enqueue(const Endpoint& endpoint, ExchangePtr exchange);
   Pool& pool_of(const Endpoint& endpoint);
   void dispatch(Pool& pool);
@@ -193,7 +197,21 @@ void Client::Impl::run() {
 
 void Client::Impl::shut_down() {
   closing_ = true;
-  const Error error = Error::retriable_error(ErrorKind::kTryAgain, "the HTTP client is being closed");
+  fail_all(closing_error());
+  ticker_.cancel();
+  work_.reset();
+  io_.stop();
+}
+
+void Client::Impl::abandon() {
+  asio::post(io_, [this] {
+    if (closing_) return;
+    closing_ = true;
+    fail_all(closing_error());
+  });
+}
+
+void Client::Impl::fail_all(const Error& error) {
   for (auto& [endpoint, pool] : pools_) {
     fail_waiting(pool, error);
     pool.idle.clear();
@@ -207,9 +225,6 @@ void Client::Impl::shut_down() {
       connection->close();
     }
   }
-  ticker_.cancel();
-  work_.reset();
-  io_.stop();
 }
 
 Result<void> Client::Impl::prepare_tls() {
@@ -238,7 +253,7 @@ Pool& Client::Impl::pool_of(const Endpoint& endpoint) {
 
 void Client::Impl::enqueue(const Endpoint& endpoint, ExchangePtr exchange) {
   if (closing_) {
-    fail_later(std::move(exchange), Error::retriable_error(ErrorKind::kTryAgain, "the HTTP client is being closed"));
+    fail_later(std::move(exchange), closing_error());
     return;
   }
   Pool& pool = pool_of(endpoint);
@@ -471,6 +486,8 @@ Outcome Client::call(const Endpoint& endpoint, Request request) {
   send(endpoint, std::move(request), [promise](Outcome outcome) { promise->set_value(std::move(outcome)); });
   return future.get();
 }
+
+void Client::abandon() { impl_->abandon(); }
 
 void Client::post(std::function<void()> task) { asio::post(impl_->io(), std::move(task)); }
 

@@ -60,6 +60,10 @@ class Client {
   // The same, waiting for the outcome.  Not to be called on the I/O thread.
   [[nodiscard]] Outcome call(const Endpoint& endpoint, Request request);
 
+  // Any thread.  Fails everything under way soon, and whatever is sent from now on: for the end of a program, which
+  // must not wait for a service.  Tasks of post() and after() go on.
+  void abandon();
+
   // Runs `task` on the I/O thread, now or after `delay`; tasks that are not due when the client ends are dropped.
   void post(std::function<void()> task);
   void after(std::chrono::milliseconds delay, std::function<void()> task);
