@@ -20,6 +20,7 @@ namespace culvert {
 namespace {
 
 constexpr std::string_view kTopicPrefix = "topic:";
+constexpr std::string_view kEmbeddedMetrics = R"({"_aws":)";
 constexpr int kStderr = 2;
 
 class BridgeCommand final : public Command {
@@ -118,13 +119,15 @@ class BridgeCommand final : public Command {
     return std::unique_ptr<lambda::Invoker>(*std::move(pool));
   }
 
-  // On a terminal a prefix says whose line it is; elsewhere the log is lines of JSON, and so is this.
+  // On a terminal a prefix says whose line it is; elsewhere the log is lines of JSON, and so is this.  Metrics in
+  // CloudWatch's embedded format, which the service takes out of a function's log, are not shown to people.
   lambda::FunctionOutput::LineSink output_sink(CommandContext& context) const {
     LiveArea& live = context.live;
     const FunctionLogs form = options_.function_logs;
     if (form == FunctionLogs::kNone) return {};
     const bool terminal = ::isatty(kStderr) == 1;
     return [&live, form, terminal](int instance, std::string_view line) {
+      if (form == FunctionLogs::kPrefixed && line.starts_with(kEmbeddedMetrics)) return;
       std::string text;
       if (form == FunctionLogs::kPlain) {
         text = line;

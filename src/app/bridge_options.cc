@@ -66,7 +66,9 @@ void BridgeOptions::declare_function(OptionSet& options) {
   options.choice<FunctionLogs>(
       "function-logs",
       {{"prefixed", FunctionLogs::kPrefixed}, {"plain", FunctionLogs::kPlain}, {"none", FunctionLogs::kNone}},
-      &function_logs, "What the function writes goes to stderr: with its instance's number, as it is, or not.");
+      &function_logs,
+      "What the function writes goes to stderr: with its instance's number and without metrics (EMF), as "
+      "it is, or not.");
   options.flag("create-table", &create_table,
                "Make the DynamoDB tables that the function's CULVERT_TABLE names, if they are not there.");
 }

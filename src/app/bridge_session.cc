@@ -18,6 +18,7 @@ constexpr Millis kLogQueryTimeout{2'000};
 constexpr Millis kRetryPause{500};
 constexpr Millis kPollIdle{100};
 constexpr Millis kWatchInterval{5'000};
+constexpr Millis kCommitInterval{50};
 constexpr Millis kLeaveTime{1'500};
 constexpr std::size_t kBacklogRecordsLeast = 4'000;
 constexpr std::size_t kDetailBytesMost = 1'000;
@@ -143,6 +144,7 @@ Result<void> BridgeSession::run(const StopFlag& stop, const std::function<void(c
 // SIGTERM, the end, or a failure: what is under way is waited for, then the group is left.  What is not done in time
 // comes again at the next start.
 void BridgeSession::shut_down() {
+  if (consumer_ == nullptr) return;  // it failed to connect anew
   const SteadyTime deadline = clock_.steady() + settings_.drain_deadline;
   mapping_.hold();
   while (mapping_.under_way() > 0 && clock_.steady() < deadline) {
@@ -153,6 +155,7 @@ void BridgeSession::shut_down() {
   if (const std::size_t left = mapping_.under_way(); left > 0) {
     log_.warning("some batches did not end in time; they come again at the next start", {{"batches", left}});
   }
+  commit(true);
   disconnect(kLeaveTime);
 }
 
@@ -161,13 +164,12 @@ void BridgeSession::shut_down() {
 void BridgeSession::work() {
   take_outcomes();
   discard_batches();
-  commit();
   send_batches();
   auto due = invoker_.tick(clock_.steady());
   if (!due) return fail(due.error());
   invoker_due_ = *due;
   take_outcomes();
-  commit();
+  commit(false);
   balance();
 }
 
@@ -230,7 +232,11 @@ void BridgeSession::send(const lambda::Delivery& delivery) {
   }
 }
 
-void BridgeSession::commit() {
+// Thousands of small batches a second must not be as many requests to the group's coordinator.
+void BridgeSession::commit(bool at_once) {
+  const SteadyTime at = clock_.steady();
+  if (!at_once && at < next_commit_) return;
+  next_commit_ = at + kCommitInterval;
   for (const lambda::PositionToCommit& it : mapping_.take_commits()) consumer_->commit(it.claim.partition, it.next);
 }
 
@@ -357,6 +363,7 @@ void BridgeSession::on_assigned(const kafka::Assigned& assigned) {
   to_start_ = assigned.claims;
   paused_.clear();
   end_at_.clear();
+  end_now_.clear();
   start_not_before_ = {};
 }
 
@@ -385,6 +392,7 @@ Result<Offset> BridgeSession::where_to_start(const Claim& claim) {
     return fmt::format("topic '{}': partition {}", settings_.origin.topic, claim.partition.value());
   };
   end_at_.insert_or_assign(claim, range->log_end);
+  end_now_.insert_or_assign(claim, range->log_end);
   if (*committed) {
     const Offset next = **committed;
     if (next > range->log_end) {
@@ -424,7 +432,7 @@ void BridgeSession::finish_revocation() {
       std::any_of(claims_.begin(), claims_.end(), [this](const Claim& claim) { return mapping_.under_way(claim); });
   if (under_way && clock_.steady() < *revoking_until_) return;
   if (under_way) log_.warning("a revoked partition's batch did not end in time; its next owner sends it again");
-  commit();
+  commit(true);
   for (const Claim& claim : claims_) mapping_.revoke(claim);
   claims_.clear();
   paused_.clear();
@@ -474,17 +482,16 @@ BridgeReport BridgeSession::report() {
   report.too_large = too_large_;
   report.assigned = assigned_once_;
   std::int64_t lag = 0;
-  bool known = consumer_ != nullptr && to_start_.empty() && !claims_.empty();
-  std::map<Claim, Offset> ends = end_at_;
+  bool known = to_start_.empty() && !claims_.empty();
   if (consumer_ != nullptr) {
     for (const kafka::PartitionStatus& status : consumer_->status()) {
-      if (status.log_end) ends.insert_or_assign(status.claim, *status.log_end);
+      if (status.log_end) end_now_.insert_or_assign(status.claim, *status.log_end);
     }
   }
   for (const Claim& claim : claims_) {
     const auto position = mapping_.position(claim);
-    const auto end = ends.find(claim);
-    known = known && position && end != ends.end();
+    const auto end = end_now_.find(claim);
+    known = known && position && end != end_now_.end();
     if (known) lag += std::max<std::int64_t>(0, end->second - *position);
   }
   if (known) report.lag_records = lag;

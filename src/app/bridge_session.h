@@ -57,7 +57,7 @@ struct BridgeSettings {
   StartPosition start;       // of a partition for which the group has committed nothing
   bool exit_at_end = false;  // stop when every assigned partition is dealt with up to its end at assignment
   std::size_t backlog_bytes_most = 24 << 20;
-  Millis drain_deadline{7'000};    // for what is under way on stop or revoke; below the 10 s a supervisor waits
+  Millis drain_deadline{6'000};    // for what is under way on stop or revoke; below the 10 s a supervisor waits
   Millis progress_limit{120'000};  // records waiting but none arriving for this long: reconnect, then give up
   Millis report_interval{1'000};
 };
@@ -112,7 +112,7 @@ class BridgeSession {
   void discard_batches();
   [[nodiscard]] bool write_documents(PendingDiscard& pending);
   [[nodiscard]] std::vector<std::string> documents(const lambda::Discard& discard) const;
-  void commit();
+  void commit(bool now);
   void balance();
   [[nodiscard]] Millis poll_timeout() const;
 
@@ -146,13 +146,15 @@ class BridgeSession {
   std::vector<Claim> claims_;
   std::vector<Claim> to_start_;  // assigned, and where they begin is not known yet
   SteadyTime start_not_before_{};
-  std::map<Claim, Offset> end_at_;  // log end offset at assignment
+  std::map<Claim, Offset> end_at_;   // log end offset at assignment
+  std::map<Claim, Offset> end_now_;  // as last heard
   std::set<Claim> paused_;
   std::optional<SteadyTime> revoking_until_;
   bool assigned_once_ = false;
   bool reconnected_ = false;
   SteadyTime invoker_due_{};
   SteadyTime next_watch_{};
+  SteadyTime next_commit_{};
   SteadyTime last_report_{};
   std::int64_t last_records_ = 0;
   std::int64_t too_large_ = 0;

@@ -14,11 +14,12 @@ void BridgeStatus::show(const BridgeReport& report) {
     if (!report.assigned) return live_.show({"waiting for the group to assign partitions"});
     const auto& m = report.mapping;
     const auto& i = report.invoker;
-    return live_.show({fmt::format(
-        "{}  lag {}  partitions {}  under way {}  invocations {}  errors {}  crashes {}  retries {}  discarded {}",
-        format_rate(report.records_per_second), report.lag_records ? format_count(*report.lag_records) : "unknown",
-        report.partitions, report.under_way, format_count(i.invocations),
-        i.function_errors + i.timeouts + i.unreachable, i.crashes, m.retries, m.discarded_records)});
+    return live_.show(
+        {fmt::format("{}  lag {}  partitions {}  under way {}", format_rate(report.records_per_second),
+                     report.lag_records ? format_count(*report.lag_records) : "unknown", report.partitions,
+                     report.under_way),
+         fmt::format("invocations {}  errors {}  crashes {}  retries {}  discarded {}", format_count(i.invocations),
+                     i.function_errors + i.timeouts + i.unreachable, i.crashes, m.retries, m.discarded_records)});
   }
   const SteadyTime now = clock_.steady();
   if (last_line_ != SteadyTime{} && now - last_line_ < kLineInterval) return;
