@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
 RELEASE := build/release
+PREFIX ?= /usr/local
 
-.PHONY: help demo test test-all bench build deps-build deps-test deps-bench fuzz clean
+.PHONY: help demo install deb test test-all bench build deps-build deps-test deps-bench fuzz clean
 -include infra/infra.mk
 
 help: ## Say what can be made
@@ -17,6 +18,14 @@ demo: build ## Install what is needed, build, stream simulated sensors through a
 
 build: deps-build ## Build build/release/culvert
 	@scripts/build release $(JOBS) culvert
+
+install: deps-build ## Install program, manual pages, completions and unit below PREFIX (/usr/local), staged in DESTDIR
+	@scripts/build release $(JOBS) culvert documents
+	@DESTDIR="$(DESTDIR)" cmake --install $(RELEASE) --prefix "$(PREFIX)" --component culvert
+
+deb: deps-build ## Make a Debian package of the same in build/
+	@scripts/build release $(JOBS) culvert documents
+	@scripts/package-deb $(RELEASE) build
 
 test: deps-test ## Install what is needed, build, run the tests (under 30 minutes on 2 cores)
 	@scripts/test $(JOBS)

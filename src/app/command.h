@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,14 @@
 
 namespace culvert {
 
+struct CommandSpec;
+
+// A command and its declared options, for what is made of all commands: manual pages, completions.
+struct CommandView {
+  const CommandSpec& spec;
+  const OptionSet& options;
+};
+
 // Everything a command gets from outside, besides its options.
 struct CommandContext {
   Log& log;        // stderr
@@ -34,6 +43,7 @@ struct CommandContext {
   StopFlag& stop;  // SIGTERM, SIGINT
   const Clock& clock;
   bool colour = false;  // on stdout and in the live area
+  std::span<const CommandView> commands{};
 };
 
 class Command {
@@ -50,7 +60,8 @@ class Command {
   [[nodiscard]] virtual Result<int> run(CommandContext& context) = 0;
 };
 
-enum class CommandGroup : std::uint8_t { kRun, kLook, kCheck };
+// kHidden: for building and packaging culvert; not in help, manual or completions.
+enum class CommandGroup : std::uint8_t { kRun, kLook, kCheck, kHidden };
 
 struct Example {
   std::string_view purpose;

@@ -19,6 +19,7 @@ namespace culvert {
 [[nodiscard]] CommandSpec dead_letters_redrive_command();
 [[nodiscard]] CommandSpec demo_command();
 [[nodiscard]] CommandSpec doctor_command();
+[[nodiscard]] CommandSpec generate_command();
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec query_command();
 [[nodiscard]] CommandSpec tail_command();

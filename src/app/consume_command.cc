@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 
 #include "app/board_about.h"
@@ -14,6 +15,8 @@
 #include "app/listen_options.h"
 #include "app/memory_budget.h"
 #include "app/option_groups.h"
+#include "app/service_manager.h"
+#include "app/signals.h"
 #include "app/start_position.h"
 #include "app/table.h"
 #include "app/values.h"
@@ -66,6 +69,11 @@ class ConsumeCommand final : public Command {
     const auto listen = listen_.settings();
     if (!listen) return listen.error();
     ConsumeSettings settings = make_settings(*target, *budget, context.log);
+    auto manager = ServiceManager::connect(std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"));
+    if (!manager) return manager.error();
+    if (const auto watchdog = manager->watchdog_interval()) {
+      settings.report_interval = std::clamp(*watchdog / 4, Millis{10}, settings.report_interval);
+    }
     auto table = open_table(table_.table(), settings.member.pipeline.definition, context.clock);
     if (!table) return table.error();
     auto board = serve(*listen, *target, settings, context);
@@ -73,9 +81,14 @@ class ConsumeCommand final : public Command {
     auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
     if (!session) return session.error();
     ConsumeStatus status(context.log, context.live, context.clock);
+    StateSignal state_signal;
     const auto done = (*session)->run(context.stop, [&](const ConsumeReport& report) {
       status.show(report);
       if (*board) (*board)->feed().on_report(report);
+      if (state_signal.take()) status.dump(report);
+      if (report.assigned) manager->ready();
+      if (report.stopping) manager->stopping();
+      manager->alive(ConsumeStatus::line(report));
     });
     status.finish((*session)->report());
     if (!done) return done.error();
@@ -182,7 +195,9 @@ CommandSpec consume_command() {
       "fold a topic into the windows of a table, as a member of a consumer group",
       "Reads a topic as a member of a consumer group and keeps the per-device windows of a table. Each record affects "
       "the table once, whatever restarts, rebalances and lost replies do; records that cannot be used become dead "
-      "letters. SIGTERM or SIGINT flushes, checkpoints, commits and leaves the group.",
+      "letters. SIGTERM or SIGINT flushes, checkpoints, commits and leaves the group. SIGUSR1 logs the state "
+      "of the process and of each of its partitions. Under a service manager (NOTIFY_SOCKET) it says when partitions "
+      "are assigned, that it is alive, and when it stops.",
       {{"windows of one minute in a SQLite file",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db"},
        {"the same in DynamoDB, for trying it on this machine",

@@ -65,6 +65,8 @@ Result<void> ConsumeSession::run(const StopFlag& stop, const std::function<void(
     if (now - last_report_ >= settings_.report_interval) on_report(report());
     if (settings_.exit_at_end && at_end()) break;
   }
+  stopping_ = true;
+  on_report(report());
   auto closed = shut_down();
   on_report(report());
   if (failure_) return *failure_;
@@ -319,6 +321,7 @@ ConsumeReport ConsumeSession::report() {
   report.rebalances = rebalances_;
   report.partitions_of_topic = consumer_->partition_count();
   report.assigned = assigned_once_;
+  report.stopping = stopping_;
   report.paused_for_memory = member_.paused_for_memory();
   std::map<PartitionId, kafka::PartitionStatus> statuses;
   for (const auto& status : consumer_->status()) statuses.emplace(status.claim.partition, status);

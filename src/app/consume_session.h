@@ -66,6 +66,7 @@ struct ConsumeReport {
   std::int32_t partitions_of_topic = 0;
   bool assigned = false;
   bool paused_for_memory = false;
+  bool stopping = false;  // no more records are read; what is there is being flushed
 };
 
 class ConsumeSession final : private MemberEffects {
@@ -126,6 +127,7 @@ class ConsumeSession final : private MemberEffects {
   std::map<Claim, Offset> end_at_;       // log end offset when the claim was first loaded
   std::map<Claim, int> flush_attempts_;  // of the flush under way
   bool assigned_once_ = false;
+  bool stopping_ = false;
   bool revoking_ = false;
   std::set<Claim> draining_;
   SteadyTime drain_deadline_{};

@@ -16,6 +16,18 @@ std::int64_t dead_letter_count(const PipelineStats& stats) {
   return std::accumulate(stats.dead_letters.begin(), stats.dead_letters.end(), std::int64_t{0});
 }
 
+// `0 next=1200 checkpoint=1000 end=1300 watermark=2026-..`: what is not known is left out.
+std::string partition_text(const PartitionReport& partition) {
+  const PartitionView& view = partition.view;
+  std::string out = fmt::format("{} assignment={} {} position={} next={}", view.claim.partition.value(),
+                                view.claim.assignment.value(), view.reading ? "reading" : "waiting",
+                                partition.position.value(), view.read_next.value());
+  if (view.checkpoint_next) out += fmt::format(" checkpoint={}", view.checkpoint_next->value());
+  if (partition.log_end) out += fmt::format(" end={}", partition.log_end->value());
+  if (view.watermark) out += fmt::format(" watermark={}", format_utc(*view.watermark));
+  return out + fmt::format(" open_deltas={} memory_bytes={}", view.open_deltas, view.memory_bytes);
+}
+
 std::string lag_text(const ConsumeReport& report) {
   return report.lag_records ? format_count(*report.lag_records) : "unknown";
 }
@@ -50,6 +62,45 @@ void ConsumeStatus::show(const ConsumeReport& report) {
                          {"dead_letters", dead_letter_count(report.stats)},
                          {"late", report.stats.dead_letters.at(static_cast<std::size_t>(DeadLetterReason::kLate))},
                          {"flush_ms", report.last_flush.count()}});
+}
+
+void ConsumeStatus::dump(const ConsumeReport& report) {
+  std::string partitions;
+  for (const PartitionReport& partition : report.partitions) {
+    partitions += (partitions.empty() ? "" : "; ") + partition_text(partition);
+  }
+  const PipelineStats& s = report.stats;
+  log_.info("state", {{"assigned", report.assigned},
+                      {"stopping", report.stopping},
+                      {"paused_for_memory", report.paused_for_memory},
+                      {"records", s.read},
+                      {"filtered", s.filtered},
+                      {"generation", s.generation},
+                      {"held", s.held},
+                      {"adopted", s.adopted},
+                      {"checkpointed", s.durable.records},
+                      {"folded", s.durable.folded},
+                      {"late", s.durable.late},
+                      {"dead_letters", s.durable.dead_letters},
+                      {"lag", report.lag_records.value_or(-1)},
+                      {"records_per_second", static_cast<std::int64_t>(report.records_per_second)},
+                      {"open_deltas", report.open_deltas},
+                      {"memory_bytes", report.memory_bytes},
+                      {"puts", s.puts},
+                      {"conflicts", s.conflicts},
+                      {"unknown", s.unknown},
+                      {"refolds", report.refolds},
+                      {"flushes", report.flushes},
+                      {"flush_retries", report.flush_retries},
+                      {"flush_ms", report.last_flush.count()},
+                      {"partitions", partitions}});
+}
+
+std::string ConsumeStatus::line(const ConsumeReport& report) {
+  if (report.stopping) return "stopping: flushing what was read";
+  if (!report.assigned) return "waiting for the group to assign partitions";
+  return fmt::format("{}, lag {}, {} partitions", format_rate(report.records_per_second), lag_text(report),
+                     report.partitions.size());
 }
 
 void ConsumeStatus::finish(const ConsumeReport& report) {

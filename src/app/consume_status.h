@@ -8,6 +8,8 @@
 // See     docs/operating.md: logs.
 #pragma once
 
+#include <string>
+
 #include "adapters/clock/clock.h"
 #include "app/consume_session.h"
 #include "app/live_area.h"
@@ -21,6 +23,10 @@ class ConsumeStatus {
       : log_(log), live_(live), clock_(clock), begun_(clock.steady()) {}
 
   void show(const ConsumeReport& report);
+  // Everything the report says, partition by partition, as one log line.
+  void dump(const ConsumeReport& report);
+  // A few words for whoever looks at the service from outside.
+  [[nodiscard]] static std::string line(const ConsumeReport& report);
   // The sum of the run, as one log line.
   void finish(const ConsumeReport& report);
 

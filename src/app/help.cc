@@ -13,9 +13,6 @@ namespace {
 
 constexpr std::size_t kHelpColumn = 30;
 
-constexpr std::array<std::pair<CommandGroup, std::string_view>, 3> kGroups{
-    {{CommandGroup::kRun, "run"}, {CommandGroup::kLook, "look"}, {CommandGroup::kCheck, "check"}}};
-
 constexpr std::array<ExitMeaning, 8> kExitCodes{{{0, "done"},
                                                  {64, "the command line is wrong"},
                                                  {69, "a broker, table or other service cannot be reached"},
@@ -70,14 +67,6 @@ std::string option_names(const Option& option) {
   return out;
 }
 
-std::string option_text(const Option& option) {
-  std::string out = option.help;
-  if (option.required) out += " (required)";
-  if (option.repeatable) out += " (may be given several times)";
-  if (!option.default_text.empty()) out += fmt::format(" (default {})", option.default_text);
-  return out;
-}
-
 std::string usage_line(const CommandSpec& spec, const OptionSet& options) {
   std::string out = fmt::format("culvert {}", spec.name);
   for (const Option& option : options.options()) {
@@ -89,13 +78,7 @@ std::string usage_line(const CommandSpec& spec, const OptionSet& options) {
 }
 
 void append_options(std::string& out, const OptionSet& options, std::size_t columns) {
-  std::vector<std::string> headings;
-  for (const Option& option : options.options()) {
-    if (std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
-      headings.push_back(option.heading);
-    }
-  }
-  for (const std::string& heading : headings) {
+  for (const std::string& heading : option_headings(options)) {
     out += fmt::format("\n{}\n", heading);
     for (const Option& option : options.options()) {
       if (option.heading != heading) continue;
@@ -105,18 +88,42 @@ void append_options(std::string& out, const OptionSet& options, std::size_t colu
 }
 
 void append_exit_codes(std::string& out, const CommandSpec& spec, std::size_t columns) {
+  out += "\nExit codes\n";
+  for (const ExitMeaning& code : exit_meanings(spec)) {
+    append_row(out, fmt::format("  {}", code.code), code.meaning, 9, columns);
+  }
+  append_row(out, "  128+n", kSignalExit, 9, columns);
+}
+
+}  // namespace
+
+std::vector<std::string> option_headings(const OptionSet& options) {
+  std::vector<std::string> headings;
+  for (const Option& option : options.options()) {
+    if (std::find(headings.begin(), headings.end(), option.heading) == headings.end()) {
+      headings.push_back(option.heading);
+    }
+  }
+  return headings;
+}
+
+std::string option_text(const Option& option) {
+  std::string out = option.help;
+  if (option.required) out += " (required)";
+  if (option.repeatable) out += " (may be given several times)";
+  if (!option.default_text.empty()) out += fmt::format(" (default {})", option.default_text);
+  return out;
+}
+
+std::vector<ExitMeaning> exit_meanings(const CommandSpec& spec) {
   std::vector<ExitMeaning> codes = spec.exit_codes;
   for (const ExitMeaning& common : kExitCodes) {
     const bool named = std::any_of(codes.begin(), codes.end(), [&](const auto& c) { return c.code == common.code; });
     if (!named) codes.push_back(common);
   }
   std::sort(codes.begin(), codes.end(), [](const auto& a, const auto& b) { return a.code < b.code; });
-  out += "\nExit codes\n";
-  for (const ExitMeaning& code : codes) append_row(out, fmt::format("  {}", code.code), code.meaning, 9, columns);
-  append_row(out, "  128+n", "ended by a second signal n (the first one stops in order)", 9, columns);
+  return codes;
 }
-
-}  // namespace
 
 std::string program_help(const std::vector<CommandSpec>& specs) {
   std::string out =
@@ -124,8 +131,10 @@ std::string program_help(const std::vector<CommandSpec>& specs) {
       "\n"
       "Usage: culvert COMMAND [options]\n";
   std::size_t name_width = 0;
-  for (const CommandSpec& spec : specs) name_width = std::max(name_width, spec.name.size());
-  for (const auto& [group, title] : kGroups) {
+  for (const CommandSpec& spec : specs) {
+    if (spec.group != CommandGroup::kHidden) name_width = std::max(name_width, spec.name.size());
+  }
+  for (const auto& [group, title] : kCommandGroups) {
     std::string rows;
     for (const CommandSpec& spec : specs) {
       if (spec.group == group) rows += fmt::format("  {:<{}}  {}\n", spec.name, name_width, spec.summary);

@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
           culvert::doctor_command(),
           culvert::verify_command(),
           culvert::version_command(),
+          culvert::generate_command(),
       },
       argc, argv);
 }

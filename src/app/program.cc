@@ -93,7 +93,7 @@ int unknown_command(const std::vector<CommandSpec>& specs, const std::vector<std
   std::vector<std::string> names;
   std::string below;  // `list, redrive` after `culvert dead-letters`
   for (const CommandSpec& spec : specs) {
-    names.emplace_back(spec.name);
+    if (spec.group != CommandGroup::kHidden) names.emplace_back(spec.name);
     if (spec.name.starts_with(arguments.front() + " ")) {
       below += fmt::format("{}'{}'", below.empty() ? "" : ", ", spec.name);
     }
@@ -143,7 +143,8 @@ int conclude(const Result<int>& result, Output& out, Log& log) {
   return *result;
 }
 
-int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, const OptionInputs& inputs) {
+int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, const OptionInputs& inputs,
+                std::span<const CommandView> commands) {
   const Section own{section_name(*chosen.spec), &chosen.options};
   if (auto result = read_options(own, sections, inputs); !result) {
     complain(
@@ -161,7 +162,7 @@ int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, c
   // Where both are terminals they are taken to be the same one, so that log lines and live lines do not mix.
   LiveArea live(can_draw(STDERR_FILENO) ? STDERR_FILENO : STDOUT_FILENO);
   Log log(log_options, clock, &live);
-  CommandContext context{log, out, live, stop, clock, use_colour(common.colour, STDOUT_FILENO)};
+  CommandContext context{log, out, live, stop, clock, use_colour(common.colour, STDOUT_FILENO), commands};
   const Result<int> result = chosen.command->run(context);
   live.clear();
   return conclude(result, out, log);
@@ -187,6 +188,7 @@ int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arg
   // Every command declares its options, so that a key misspelt in any section of a file is found by every command.
   std::deque<DeclaredCommand> declared;
   std::vector<Section> sections;
+  std::vector<CommandView> views;
   DeclaredCommand* chosen = nullptr;
   for (const CommandSpec& each : specs) {
     DeclaredCommand& command = declared.emplace_back();
@@ -195,13 +197,14 @@ int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arg
     command.command->declare(command.options);
     command.common.declare(command.options);
     sections.push_back(Section{section_name(each), &command.options});
+    views.push_back(CommandView{each, command.options});
     if (&each == spec) chosen = &command;
   }
   if (help_word || asks_for_help(inputs)) {
     const auto columns = is_terminal(STDOUT_FILENO) ? std::min(terminal_size(STDOUT_FILENO).columns, 110) : 100;
     return print_help(command_help(*spec, chosen->options, static_cast<std::size_t>(std::max(columns, 60))));
   }
-  return run_command(*chosen, sections, inputs);
+  return run_command(*chosen, sections, inputs, views);
 }
 
 }  // namespace

@@ -36,6 +36,10 @@ extern "C" void on_signal(int signal_number) {
   errno = saved_errno;
 }
 
+std::atomic<bool> g_state_wanted{false};
+
+extern "C" void on_state_signal(int) { g_state_wanted.store(true); }
+
 void install(int signal_number, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
@@ -74,5 +78,12 @@ bool StopSignals::requested() const { return g_requested.load(std::memory_order_
 int StopSignals::descriptor() const { return g_event_descriptor.load(); }
 
 void StopSignals::request() { raise_flag(); }
+
+StateSignal::StateSignal() { install(SIGUSR1, on_state_signal); }
+
+// Ignored from here on: a question that comes too late must not end what is stopping in order.
+StateSignal::~StateSignal() { install(SIGUSR1, SIG_IGN); }
+
+bool StateSignal::take() { return g_state_wanted.exchange(false); }
 
 }  // namespace culvert

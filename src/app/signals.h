@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT as a request to stop.
+// SIGTERM and SIGINT as a request to stop, SIGUSR1 as a question how things are.
 //
 // Flow    the first signal sets a flag and wakes pollers; the command then ends in order (flush, checkpoint, commit).
 // Owner   program.cc installs one StopSignals for the process.
@@ -34,6 +34,18 @@ class StopSignals final : public StopFlag {
   [[nodiscard]] int descriptor() const override;
   // As if a signal had come: for commands that end by themselves.
   void request();
+};
+
+// While one is there, SIGUSR1 asks for the command's state instead of ending the process.
+class StateSignal {
+ public:
+  StateSignal();
+  StateSignal(const StateSignal&) = delete;
+  StateSignal& operator=(const StateSignal&) = delete;
+  ~StateSignal();
+
+  // True once after each signal, or after several that came since the last call.
+  [[nodiscard]] bool take();
 };
 
 }  // namespace culvert

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """produce -> a real Kafka -> consume -> verify, and everything that is done to it in between."""
 import json
+import re
+import signal
+import socket
 import sqlite3
 
+from culvert_test.process import wait_until
 from culvert_test.runner import main
 from kafka_case import KafkaCase
 
@@ -114,6 +118,38 @@ class Consume(KafkaCase):
         self.assertIn('"records":0,', again.stderr.splitlines()[-1])
         self.assertEqual(self.cluster.group_offsets(self.topic, self.topic),
                          self.cluster.end_offsets(self.topic))
+        self.verify()
+
+    def test_service_manager_is_told_and_a_signal_shows_the_state(self):
+        self.make_topic()
+        self.produce("--devices", 50, count=10_000)
+        heard = []
+        name = f"\0culvert-{self.id()}-{self.random.randrange(1 << 30)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(name)
+            manager.setblocking(False)
+
+            def said(wanted):
+                try:
+                    while True:
+                        heard.append(manager.recv(4096).decode())
+                except BlockingIOError:
+                    return any(re.search(wanted, text) for text in heard)
+
+            process = self.start_culvert(
+                *self.consumer_options("--flush-interval", "100ms"), name="service",
+                env={"NOTIFY_SOCKET": name.replace("\0", "@"), "WATCHDOG_USEC": "2000000"})
+            wait_until(lambda: said("^READY=1$"), 60, "it is ready", process)
+            wait_until(lambda: said("WATCHDOG=1\nSTATUS=.*lag 0, 4 partitions"), 60, "it has caught up", process)
+            count = len(heard)
+            wait_until(lambda: said("$^") or len(heard) >= count + 3, 60, "signs of life", process)
+            process.signal(signal.SIGUSR1)
+            state = json.loads(process.wait_for(r'.*"message":"state".*', 60)[0])
+            self.assertEqual((state["records"], state["checkpointed"], state["lag"]), (10_000, 10_000, 0))
+            self.assertEqual(len(re.findall(r"(?:^|; )\d assignment=\d+ reading position=(\d+) next=\1 checkpoint=\1 "
+                                            r"end=\1 watermark=2", state["partitions"])), 4, state["partitions"])
+            self.assertEqual(process.stop(), 0)
+            self.assertTrue(said("^STOPPING=1$"))
         self.verify()
 
     def test_topic_made_anew_is_refused_with_the_remedy(self):
