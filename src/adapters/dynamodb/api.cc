@@ -103,6 +103,7 @@ struct Api::Call {
   bool maybe_done = false;
   bool clock_corrected = false;
   bool token_refreshed = false;
+  bool watched = false;
 
   [[nodiscard]] std::string context() const { return fmt::format("table '{}': {}", table, operation); }
   void finish(ApiResult result) {
@@ -130,16 +131,33 @@ void Api::call(std::string_view operation, std::string_view table, std::string b
   attempt(call);
 }
 
+// Near its deadline a call is ended by the clock, whatever its attempt is waiting for: names, a connection, an answer.
+// Only there, as a timer for each of thousands of calls a second would cost more than the calls.
+void Api::watch_deadline(const CallPtr& call) {
+  const auto left = std::chrono::ceil<milliseconds>(call->deadline - now());
+  if (call->watched || left >= options_.attempt_most) return;
+  call->watched = true;
+  client_.after(left, [call] {
+    if (!call->done) return;
+    call->maybe_done = true;
+    const std::string what = fmt::format("{}: no answer in time, at attempt {}", call->context(), call->attempts);
+    call->finish({.answer = Answer::kGaveUp, .error = Error::retriable_error(ErrorKind::kUnavailable, what)});
+  });
+}
+
 void Api::attempt(const CallPtr& call) {
+  if (!call->done) return;
   ++call->attempts;
+  watch_deadline(call);
   credentials_.get([this, call](Result<aws::CredentialsPtr> credentials) {
     if (credentials) return send(call, *credentials);
     if (credentials.error().retriable) return retry(call, credentials.error());
-    call->finish({.error = credentials.error()});
+    if (call->done) call->finish({.error = credentials.error()});
   });
 }
 
 void Api::send(const CallPtr& call, const aws::CredentialsPtr& credentials) {
+  if (!call->done) return;
   call->credentials = credentials;
   ++counters_.attempts;
   http::Request request{.method = "POST", .target = "/"};
@@ -155,6 +173,7 @@ void Api::send(const CallPtr& call, const aws::CredentialsPtr& credentials) {
 }
 
 void Api::on_outcome(const CallPtr& call, http::Outcome outcome) {
+  if (!call->done) return;  // too late
   if (outcome.ok()) return on_response(call, std::move(outcome.response()));
   const http::Failure& failure = outcome.failure();
   call->maybe_done = call->maybe_done || failure.maybe_sent;
@@ -211,6 +230,7 @@ milliseconds Api::backoff(int attempt) {
 }
 
 void Api::retry(const CallPtr& call, Error why) {
+  if (!call->done) return;
   const milliseconds delay = backoff(call->attempts);
   if (given_up_ || now() + delay >= call->deadline) return finish_gave_up(call, why);
   ++counters_.retries;

@@ -50,6 +50,8 @@ struct ApiOptions {
   std::string region;
   std::chrono::milliseconds backoff_least{25};
   std::chrono::milliseconds backoff_most{5'000};
+  // The longest that an attempt may take by the HTTP client's own time-outs.
+  std::chrono::milliseconds attempt_most{15'000};
 };
 
 // What one response means, apart from the retries.
@@ -82,7 +84,7 @@ class Api {
   Api& operator=(const Api&) = delete;
   ~Api() = default;
 
-  // `table` is for messages.  No attempt begins after `deadline`.
+  // `table` is for messages.  No attempt begins after `deadline`, and none is waited for longer.
   void call(std::string_view operation, std::string_view table, std::string body, Steady deadline, Done done);
 
   // I/O thread.  Calls under way give up instead of being repeated, and so do later ones.
@@ -107,6 +109,7 @@ class Api {
   using CallPtr = std::shared_ptr<Call>;
 
   void attempt(const CallPtr& call);
+  void watch_deadline(const CallPtr& call);
   void send(const CallPtr& call, const aws::CredentialsPtr& credentials);
   void on_outcome(const CallPtr& call, http::Outcome outcome);
   void on_response(const CallPtr& call, http::Response response);

@@ -102,7 +102,8 @@ Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, cons
   if (endpoint.empty()) endpoint = default_endpoint(options.region);
   const auto url = http::parse_url(endpoint);
   if (!url) return url.error();
-  ApiOptions api{url->endpoint, options.region, options.backoff_least, options.backoff_most};
+  ApiOptions api{url->endpoint, options.region, options.backoff_least, options.backoff_most,
+                 options.connect_timeout + http::ClientOptions{}.tls_timeout + options.request_timeout};
   return std::unique_ptr<DynamoDbTable>(
       new DynamoDbTable(std::move(options), clock, resolver, std::move(api), std::move(own_resolver)));
 }

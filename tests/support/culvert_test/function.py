@@ -6,9 +6,13 @@ deadline with each.  What became of an invocation is what the program posted, or
 """
 
 import base64
+import collections
 import http.server
 import json
 import queue
+import select
+import socket
+import sys
 import threading
 import time
 
@@ -67,6 +71,11 @@ class Invocation:
         return not self._answers.empty()
 
 
+def _closed(connection):
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -87,7 +96,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.path != BASE + "invocation/next":
             self._reply(404)
             return
-        invocation = api.take()
+        invocation = api.take(self.connection)
         if invocation is None:
             self.close_connection = True
             return
@@ -115,6 +124,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._reply(self.server.api.posted(self.path, body, dict(self.headers)))
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A function that is killed breaks its connection: that is what some tests are about."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class RuntimeApi:
     """Serves any number of functions from one queue."""
 
@@ -122,10 +140,11 @@ class RuntimeApi:
         self.chunked = chunked
         self.init_errors = queue.Queue()
         self.first_next = threading.Event()
-        self._waiting = queue.Queue()
+        self._waiting = collections.deque()
+        self._changed = threading.Condition()
+        self._stopping = False
         self._invocations = {}
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.api = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -139,8 +158,9 @@ class RuntimeApi:
 
     def stop(self):
         """Ends the polls that wait: their connections close."""
-        for _ in range(100):
-            self._waiting.put(None)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         self._server.shutdown()
         self._thread.join(10)
         self._server.server_close()
@@ -150,12 +170,20 @@ class RuntimeApi:
         payload = event if isinstance(event, bytes) else json.dumps(event).encode()
         invocation = Invocation(len(self._invocations), payload, seconds)
         self._invocations[invocation.id] = invocation
-        self._waiting.put(invocation)
+        with self._changed:
+            self._waiting.append(invocation)
+            self._changed.notify_all()
         return invocation
 
-    def take(self):
+    def take(self, connection):
+        """The next invocation, or None when it is over.  Whoever died while polling gets none."""
         self.first_next.set()
-        return self._waiting.get()
+        with self._changed:
+            while not self._stopping and not _closed(connection):
+                if self._waiting:
+                    return self._waiting.popleft()
+                self._changed.wait(1)
+        return None
 
     def posted(self, path, body, headers):
         if path == BASE + "init/error":
