@@ -6,7 +6,11 @@ JOBS ?= $(shell nproc)
 RELEASE := build/release
 PREFIX ?= /usr/local
 
+<<<<<<< HEAD
 .PHONY: help demo install deb test test-all bench build deps-build deps-test deps-bench fuzz clean
+=======
+.PHONY: help demo test test-all bench build lambda deps-build deps-test deps-bench deps-lambda fuzz clean
+>>>>>>> db317c2 (Pack the function for both processors, fuzz what it reads, say how it is operated)
 -include infra/infra.mk
 
 help: ## Say what can be made
@@ -36,6 +40,9 @@ test-all: deps-test ## Run every test, the slow ones too
 bench: deps-bench ## Measure: decode and fold, end to end against peers; prints ratios
 	@scripts/bench $(BENCH_ARGS)
 
+lambda: deps-lambda ## Build, pack and check the function: build/lambda/culvert-lambda.zip and culvert-lambda-arm64.zip
+	@scripts/build-lambda $(JOBS) $(LAMBDA_ARCH)
+
 deps-build:
 	@scripts/install-deps build
 
@@ -44,6 +51,9 @@ deps-test:
 
 deps-bench:
 	@scripts/install-deps build test bench
+
+deps-lambda:
+	@scripts/install-deps build lambda
 
 fuzz: deps-test ## Build the fuzzers with clang and run each for FUZZ_SECONDS (60)
 	@scripts/fuzz $(or $(FUZZ_SECONDS),60)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""culvert-lambda as Lambda runs it, on DynamoDB Local: whatever happens to it, the table is a function of the records."""
+"""culvert-lambda as Lambda runs it, on DynamoDB Local: whatever happens, the table is a function of the records."""
 
 import base64
 import collections
@@ -21,11 +21,12 @@ OUTAGE_SECONDS = float(os.environ.get("CULVERT_OUTAGE_SECONDS", "4"))
 
 def utc(milliseconds):
     seconds, rest = divmod(milliseconds, 1000)
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest:03}Z"
+    time_of_day = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return f"{time_of_day:%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
 
 
 class Readings:
-    """Random readings in the order of their offsets, and what their windows must hold, worked out here from integers."""
+    """Random readings in the order of their offsets, and what their windows must hold, from integers."""
 
     def __init__(self, seed, topic="readings"):
         self.random = random.Random(seed)
@@ -291,7 +292,8 @@ class FunctionTest(runner.CulvertTest):
             self.assertLessEqual({"timestamp", "level", "message", "service"}, set(json.loads(line)))
         self.assertIn('"level":"DEBUG"', said)
         # The access key's id is no secret, and is named where a policy refuses it; here none does.
-        for marker in (*markers, "marker", base64.b64encode(b'{"device_id":"marker').decode(), '"temperature', "device_id\\"):
+        encoded = base64.b64encode(b'{"device_id":"marker').decode()
+        for marker in (*markers, "marker", encoded, '"temperature', "device_id\\"):
             self.assertNotIn(marker, said)
 
 

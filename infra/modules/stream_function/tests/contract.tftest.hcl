@@ -39,6 +39,7 @@ run "contract_with_the_program" {
       CULVERT_OUT_OF_ORDERNESS  = "5s"
       CULVERT_ALLOWED_LATENESS  = "1h"
       CULVERT_GENERATION        = "3"
+      CULVERT_GAPS              = "empty"
     })
     error_message = "The function must be told its tables, windows and generation."
   }
