@@ -131,6 +131,7 @@ std::string devices_json(const Board& board, const dashboard::DeviceQuery& query
 }
 
 std::optional<std::string> device_json(const Board& board, const std::string& id) {
+  if (id.empty() || id.size() > kDeviceBytesMost) return std::nullopt;
   DeviceId device{std::string_view(id)};
   if (board.about().key_type == KeyType::kNumber) {
     const auto parsed = DeviceId::parse_number(id);

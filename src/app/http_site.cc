@@ -32,7 +32,7 @@ constexpr std::size_t kStreamsMost = 64;
 constexpr Millis kEventsApart{400};
 // The session looks at its clock many times a second; only a call that is stuck keeps it from doing so.
 constexpr Millis kTickMost{60'000};
-constexpr std::size_t kSearchBytesMost = 200;
+constexpr std::size_t kSearchMost = 100;  // characters
 constexpr std::string_view kJson = "application/json";
 
 std::vector<Header> headers_for(std::string_view type, std::string_view caching = "no-store") {
@@ -98,10 +98,14 @@ class Parameters {
     refuse(fmt::format("{} is one of {}", name, words));
     return by_default;
   }
-  std::string text(std::string_view name, std::size_t bytes_most) {
+  std::string text(std::string_view name, std::size_t characters_most) {
     const std::string* text = target_.parameter(name);
     if (text == nullptr) return {};
-    if (text->size() > bytes_most) refuse(fmt::format("{} has at most {} bytes", name, bytes_most));
+    const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+    const auto inner = static_cast<std::size_t>(std::count_if(text->begin(), text->end(), continues));
+    if (text->size() - inner > characters_most) {
+      refuse(fmt::format("{} has at most {} characters", name, characters_most));
+    }
     return *text;
   }
   void refuse(std::string why) {
@@ -130,6 +134,10 @@ class HttpSite::Impl {
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
     board_.on_publish({});
+    {
+      const std::lock_guard lock(streams_mutex_);
+      for (const auto& stream : streams_) stream->end();
+    }
     server_.reset();
   }
 
@@ -226,7 +234,7 @@ class HttpSite::Impl {
     using dashboard::DeviceOrder;
     Parameters parameters(target);
     dashboard::DeviceQuery query;
-    query.search = parameters.text("search", kSearchBytesMost);
+    query.search = parameters.text("search", kSearchMost);
     query.page = parameters.integer("page", 1, 1'000'000);
     query.size = parameters.integer("size", 50, 200);
     query.order = parameters.choice<DeviceOrder>("sort", DeviceOrder::kDevice,

@@ -106,6 +106,11 @@ TEST_F(HttpSiteTest, BadParametersAreNamed) {
   }
   EXPECT_EQ(status("/api/v1/device?id=7"), 404);
   EXPECT_EQ(status("/api/v1/device?id=x"), 404);
+  // More bytes than a device has, though no more characters.
+  std::string long_id;
+  for (int i = 0; i < 200; ++i) long_id += "%C3%A4";
+  EXPECT_EQ(status("/api/v1/device?id=" + long_id), 404);
+  EXPECT_EQ(status("/api/v1/device?id=" + std::string(257, 'a')), 400);
   EXPECT_EQ(status("/api/v1/devices?page=999"), 200);
   EXPECT_EQ(status("/api/v2/devices"), 404);
   EXPECT_EQ(status("/../etc/passwd"), 404);

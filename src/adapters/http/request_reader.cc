@@ -40,7 +40,7 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_s
     if (text.size() - i < 3) return std::nullopt;
     const auto high = hex_digit(text[i + 1]);
     const auto low = hex_digit(text[i + 2]);
-    if (!high || !low || (*high == 0 && *low == 0)) return std::nullopt;
+    if (!high || !low) return std::nullopt;
     out += static_cast<char>(*high << 4 | *low);
     i += 2;
   }
@@ -140,7 +140,7 @@ Result<TargetParts> parse_target(std::string_view target) {
   const Error refused = Error::fatal(ErrorKind::kUsage, "the request's target is not properly percent-encoded");
   const auto mark = target.find('?');
   auto path = percent_decoded(target.substr(0, mark), false);
-  if (!path) return refused;
+  if (!path || path->find('\0') != std::string::npos) return refused;
   TargetParts parts{*std::move(path), {}};
   std::string_view rest = mark == std::string_view::npos ? std::string_view{} : target.substr(mark + 1);
   while (!rest.empty()) {

@@ -67,7 +67,7 @@ struct TargetParts {
   [[nodiscard]] const std::string* parameter(std::string_view name) const;
 };
 
-// Error (kUsage): a `%` that two hexadecimal digits do not follow, or a NUL.
+// Error (kUsage): a `%` that two hexadecimal digits do not follow, or a NUL in the path.
 [[nodiscard]] Result<TargetParts> parse_target(std::string_view target);
 
 }  // namespace culvert::http

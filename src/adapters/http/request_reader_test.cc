@@ -59,7 +59,13 @@ TEST(TargetTest, DecodesPathAndQuery) {
   EXPECT_EQ(parts->parameter("y"), nullptr);
 }
 
-TEST(TargetTest, RefusesBrokenEncodingAndNul) {
+TEST(TargetTest, ValueMayHoldAnyByte) {
+  const auto parts = parse_target("/x?a=%00%ff");
+  ASSERT_TRUE(parts.ok());
+  EXPECT_EQ(*parts->parameter("a"), std::string("\0\xff", 2));
+}
+
+TEST(TargetTest, RefusesBrokenEncodingAndNulInThePath) {
   for (const char* target : {"/%", "/%1", "/%zz", "/%00", "/?a=%", "/?%=1"}) {
     EXPECT_FALSE(parse_target(target).ok()) << target;
   }

@@ -65,7 +65,7 @@
     asking = null;
     main.replaceChildren();
     view = culvert.views[name](main, parameters, id);
-    document.title = `${name === "device" ? id : TITLES[name]} - culvert`;
+    document.title = `${name === "device" ? culvert.visible(id) : TITLES[name]} - culvert`;
     for (const tab of document.querySelectorAll(".tabs a")) {
       const here = tab.dataset.view === name || (name === "device" && tab.dataset.view === "devices");
       mark(tab, "aria-current", here ? "page" : null);
@@ -78,9 +78,13 @@
     culvert.refresh();
   }
 
-  // One question at a time; what is asked meanwhile is asked once more afterwards.
-  culvert.refresh = async () => {
+  // One question at a time; what is asked meanwhile is asked once more afterwards, or, by a person, at once instead.
+  culvert.refresh = async (instead) => {
     if (!view || !view.refresh) return;
+    if (asking && instead) {
+      asking.abort();
+      asking = null;
+    }
     if (asking) {
       askAgain = true;
       return;
@@ -113,7 +117,7 @@
       tone = status.state === "finished" ? "idle" : "bad";
       words = status.state === "finished" ? "Finished" : "Disconnected";
       text = status.state === "finished"
-        ? "The process has ended. What you see are its last figures."
+        ? `${status.note} The process has ended; what you see are its last figures.`.trim()
         : `No connection to culvert since ${culvert.time(status.at)} UTC. What you see is from then; trying again every second.`;
       textTone = status.state === "finished" ? "" : "bad";
     } else if (status) {

@@ -77,7 +77,8 @@
     new Plot(element, 200, (colours) => ({
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(1e-3, (high || 1) * 1.12)] } },
+      // At least a minute, so that the first sample has a place.
+      scales: { x: { time: true, range: (u, low, high) => [Math.min(low, high - 60), high] }, y: { range: (u, low, high) => [0, Math.max(1e-3, (high || 1) * 1.12)] } },
       axes: axes(colours, format),
       series: [
         {},

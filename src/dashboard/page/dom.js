@@ -99,6 +99,9 @@ const culvert = {};
     return `${at === 0 || n >= 100 ? n.toFixed(0) : n.toFixed(1)} ${units[at]}`;
   };
 
+  // Characters that show nothing, or turn the line around.
+  culvert.visible = (text) => text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
+
   const iso = (ms) => new Date(ms).toISOString();
   culvert.time = (ms) => (ms === null || ms === undefined ? "–" : iso(ms).slice(11, 19));
   culvert.instant = (ms) => (ms === null || ms === undefined ? "–" : iso(ms).slice(0, 19).replace("T", " "));

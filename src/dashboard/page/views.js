@@ -211,7 +211,7 @@ culvert.views = (() => {
         if (query[name] && !(name === "page" && query.page === 1)) kept.set(name, query[name]);
       }
       history.replaceState(null, "", `#devices?${kept}`);
-      culvert.refresh();
+      culvert.refresh(true);
     }
     function sortBy(column) {
       const first = column.num ? "desc" : "asc";
@@ -304,15 +304,17 @@ culvert.views = (() => {
     root.append(h("div", { class: "head" }, h("a", { class: "crumb", href: "#devices" }, "Devices"),
       h("span", { class: "soft", "aria-hidden": "true" }, "/"), name, badge, heard), message, content);
     content.hidden = true;
-    say(name, id);
+    say(name, culvert.visible(id));
     let chart = null;
     return {
       async refresh(signal) {
-        let detail;
+        let detail = null;
         try {
-          detail = await culvert.get(`api/v1/device?id=${encodeURIComponent(id)}`, signal);
+          if (id) detail = await culvert.get(`api/v1/device?id=${encodeURIComponent(id)}`, signal);
         } catch (failure) {
           if (failure.status !== 404 && failure.status !== 400) throw failure;
+        }
+        if (!detail) {
           content.hidden = true;
           message.hidden = false;
           message.replaceChildren(empty("Nothing known of this device", "It wrote no window lately, or it does not exist."));
@@ -425,7 +427,7 @@ culvert.views = (() => {
       const number = h("span", { class: "count" });
       const element = h("button", { type: "button", onclick: () => {
         reason = item.reason;
-        culvert.refresh();
+        culvert.refresh(true);
       } }, item.reason || "all", number);
       return { element, update(now) {
         say(number, count(now.count));
