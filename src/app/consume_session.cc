@@ -67,7 +67,7 @@ Result<void> ConsumeSession::run(const StopFlag& stop, const std::function<void(
   }
   stopping_ = true;
   on_report(report());
-  auto closed = shut_down();
+  auto closed = shut_down(stop);
   on_report(report());
   if (failure_) return *failure_;
   return closed;
@@ -75,10 +75,10 @@ Result<void> ConsumeSession::run(const StopFlag& stop, const std::function<void(
 
 // SIGTERM, the end, or a failure: what can be written is written, then the group is left.  Nothing is lost when this
 // does not finish in time: whatever is not checkpointed is read again.
-Result<void> ConsumeSession::shut_down() {
-  const SteadyTime deadline = clock_.steady() + settings_.drain_deadline;
-  if (!failure_) drain_until(deadline);
-  const auto left = std::max(Millis{500}, since(clock_.steady(), deadline));
+Result<void> ConsumeSession::shut_down(const StopFlag& stop) {
+  drain_deadline_ = clock_.steady() + settings_.drain_deadline;
+  if (!failure_) drain(stop);
+  const auto left = std::max(Millis{500}, since(clock_.steady(), drain_deadline_));
   auto closed = consumer_->close(left);
   if (!closed && closed.error().retriable) {
     log_.warning("the group could not be left in time", {{"detail", closed.error().message}});
@@ -87,12 +87,16 @@ Result<void> ConsumeSession::shut_down() {
   return closed;
 }
 
-void ConsumeSession::drain_until(SteadyTime deadline) {
+void ConsumeSession::drain(const StopFlag& stop) {
   std::vector<Claim> claims;
   for (const PartitionView& view : member_.view()) claims.push_back(view.claim);
   draining_.insert(claims.begin(), claims.end());
   member_.on_revoked(claims, false);
-  while (!draining_.empty() && clock_.steady() < deadline && !failure_) {
+  while (!draining_.empty() && !failure_) {
+    // Only who was told to stop is waited for by somebody; at the end of the log the last flush has all the time it
+    // needs, as whoever reads the table next expects it to be complete.
+    if (!stop.requested()) drain_deadline_ = clock_.steady() + settings_.drain_deadline;
+    if (clock_.steady() >= drain_deadline_) break;
     if (!worker_.run_completions()) (void)worker_.pause(kPollBusy);
   }
   if (!draining_.empty() && !failure_) {

@@ -106,8 +106,8 @@ class ConsumeSession final : private MemberEffects {
   void check_deadlines();
   void check_watchdog();
   [[nodiscard]] bool at_end() const;
-  [[nodiscard]] Result<void> shut_down();
-  void drain_until(SteadyTime deadline);
+  [[nodiscard]] Result<void> shut_down(const StopFlag& stop);
+  void drain(const StopFlag& stop);
   [[nodiscard]] Millis poll_timeout() const;
   [[nodiscard]] Millis backoff(int attempt);
   template <class Call>

@@ -239,6 +239,7 @@ void Api::retry(const CallPtr& call, Error why) {
 
 // In short steps, so that giving up does not wait for the end of a pause.
 void Api::attempt_at(const CallPtr& call, Steady when, Error why) {
+  if (!call->done) return;  // its deadline came during the pause
   if (given_up_) return finish_gave_up(call, why);
   const auto left = std::chrono::ceil<milliseconds>(when - now());
   if (left <= milliseconds{0}) return attempt(call);

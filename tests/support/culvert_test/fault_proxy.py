@@ -79,6 +79,7 @@ class FaultProxy:
         self._thread = None
         self._ready = threading.Event()
         self._writers = set()
+        self._tasks = set()
 
     @property
     def endpoint(self):
@@ -130,6 +131,9 @@ class FaultProxy:
         if self.down:
             return _reset(writer)
         self._writers.add(writer)
+        task = asyncio.current_task()
+        self._tasks.add(task)  # the event loop itself holds tasks weakly
+        task.add_done_callback(self._tasks.discard)
         backend = None
         # When the client, a reset or the end of the proxy ended the connection, nobody waits for an answer.
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
