@@ -232,12 +232,19 @@ void BridgeSession::send(const lambda::Delivery& delivery) {
   }
 }
 
-// Thousands of small batches a second must not be as many requests to the group's coordinator.
+// Thousands of small batches a second must not be as many requests to the group's coordinator.  What the coordinator
+// refused is said again: a position that nobody repeats would stay behind until the partition's next batch.
 void BridgeSession::commit(bool at_once) {
   const SteadyTime at = clock_.steady();
   if (!at_once && at < next_commit_) return;
-  next_commit_ = at + kCommitInterval;
+  const std::uint64_t failed = consumer_->counters().commits_failed;
+  const bool again = std::exchange(commits_failed_, failed) != failed;
+  next_commit_ = at + (again ? kRetryPause : kCommitInterval);
   for (const lambda::PositionToCommit& it : mapping_.take_commits()) consumer_->commit(it.claim.partition, it.next);
+  if (!again) return;
+  for (const Claim& claim : claims_) {
+    if (const auto position = mapping_.position(claim)) consumer_->commit(claim.partition, *position);
+  }
 }
 
 // ----------------------------------------------------------------------------------------------------------- discards

@@ -112,7 +112,7 @@ class BridgeSession {
   void discard_batches();
   [[nodiscard]] bool write_documents(PendingDiscard& pending);
   [[nodiscard]] std::vector<std::string> documents(const lambda::Discard& discard) const;
-  void commit(bool now);
+  void commit(bool at_once);
   void balance();
   [[nodiscard]] Millis poll_timeout() const;
 
@@ -158,6 +158,7 @@ class BridgeSession {
   SteadyTime last_report_{};
   std::int64_t last_records_ = 0;
   std::int64_t too_large_ = 0;
+  std::uint64_t commits_failed_ = 0;  // as last seen
 };
 
 }  // namespace culvert
