@@ -52,7 +52,7 @@ def lose(router, address, percent):
     if most:
         rules += ("table inet impairment { chain forward { type filter hook forward priority -200;\n"
                   + "".join(f"ip {side} {address} numgen random mod 10000 < {most} counter drop\n"
-                            for side in ("saddr", "daddr")) + "} }\n")
+                            for side in ("saddr", "daddr")) + "}\n}\n")
     subprocess.run(["ip", "netns", "exec", router, "nft", "-f", "-"], input=rules, text=True, check=True, timeout=10)
 
 

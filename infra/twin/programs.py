@@ -111,13 +111,14 @@ class Wanted:
         credentials = self._credentials(mapping, identity)
         if not servers or self._topology.host(mapping.root, "consumer") is None:
             raise NotWired("only mappings to self-managed brokers run here (path endpoint_per_broker)")
-        password = self._run / "consumer.password"
+        # What two secrets hold, as the files that the programs take in their place.
+        connection, login = self._run / "connection.json", self._run / "credentials.json"
+        document = self._applied.outputs["stream"]["connection_document"]
         words = [self._twin.program, "bridge", "-b", servers, "-t", mapping["topics"][0], "-G", group,
-                 "-X", "security.protocol=SASL_SSL", "-X", "sasl.mechanisms=SCRAM-SHA-512",
-                 "-X", f"sasl.username={credentials['username']}", "--password-file", password,
-                 *mapping_options(mapping, self._twin.folder), *self._function_options(function)]
+                 "--connection", connection, "--credentials", login, *mapping_options(mapping, self._twin.folder),
+                 *self._function_options(function)]
         return Program("consumer", (*self._twin.fabric.inside(mapping.root, "consumer"), *map(str, words)),
-                       ((str(password), credentials["password"]),),
+                       ((str(connection), document), (str(login), json.dumps(credentials))),
                        (("AWS_REGION", function["region"]), ("AWS_CA_BUNDLE", TRUST), *keys_of(identity)))
 
     def _function_options(self, function):

@@ -8,6 +8,7 @@ Time    as the schedule says; `twin.py call NAME` calls at once.
 Bounds  one call of a function at a time; one that takes longer than its time-out is ended with its process.
 """
 
+import contextlib
 import json
 import queue
 import re
@@ -76,13 +77,20 @@ class Called:
         if not self.invocation.answered:
             if time.monotonic() < self.deadline and self.process.alive:
                 return False
+            ended = not self.process.alive
             self.process.kill()
-            return self._done("error", "it did not answer in time")
+            return self._done("error", self._why_not() if ended else "it did not answer in time")
         try:
             kind, body = self.invocation.outcome(timeout=1)
         except (queue.Empty, ValueError) as error:
             return self._done("error", str(error))
         return self._done(kind, body)
+
+    def _why_not(self):
+        """What a function that ended without an answer had to say."""
+        with contextlib.suppress(queue.Empty):
+            return self.api.init_errors.get_nowait()
+        return f"it ended with {self.process.returncode}"
 
     def _done(self, kind, body):
         self.invocation = None

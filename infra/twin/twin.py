@@ -7,6 +7,8 @@
     twin.py status          what runs where, and where the hops are
     twin.py check           try every hop of the private path; names what is broken
     twin.py query [ARG ..]  culvert query on its table
+    twin.py verify [ARG ..] culvert verify: work every window out again from the log, by the private path, and compare
+    twin.py doctor [ARG ..] culvert doctor where the function is
     twin.py run HOST [CMD ..]
                             run a command where HOST is: consumer, stranger, sensor-1, broker-1 ..
     twin.py apply [ROOT.NAME=JSON ..] [--patch FILE | --unpatch FILE]
@@ -36,6 +38,7 @@ import time
 
 import deployment
 import hops
+import looking
 import network
 import overview
 import tables
@@ -52,6 +55,7 @@ TOOLS = {"ip": "iproute2", "nft": "nftables", "haproxy": "haproxy", "dnsmasq": "
          "default-jre-headless", "openssl": "openssl", "git": "git"}
 READY_SECONDS = 420
 WINDOWS_SECONDS = 120
+LINES_SHOWN = 8
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 
 
@@ -187,7 +191,8 @@ def wait_for_windows(place):
     deadline = time.monotonic() + WINDOWS_SECONDS
     while time.monotonic() < deadline:
         if (found := tables.count(port, table)) > 0:
-            query(place, ["--limit", "5"])
+            shown = query(place, [], capture_output=True, text=True, timeout=60)
+            print("\n".join(shown.stdout.splitlines()[:LINES_SHOWN]), flush=True)
             say(f"{found} windows in {table} so far, and more to come")
             return 0
         time.sleep(0.5)
@@ -204,14 +209,32 @@ def aggregates_table(place):
 
 def query_environment(place):
     region = read_applied(place.folder).region
-    return {"AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": "anybody", "AWS_REGION": region,
+    return {**looking.ANYBODY, "AWS_REGION": region,
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{place.status()['look_port']}"}
 
 
-def query(place, arguments):
-    program = json.loads((place.folder / "twin.json").read_text())["program"]
-    return subprocess.run([program, "query", "--table", f"dynamodb:{aggregates_table(place)}", *arguments],
-                          env={**os.environ, **query_environment(place)}).returncode
+def program_of(place):
+    return json.loads((place.folder / "twin.json").read_text())["program"]
+
+
+def query(place, arguments, **options):
+    return subprocess.run([program_of(place), "query", "--table", f"dynamodb:{aggregates_table(place)}", *arguments],
+                          env={**os.environ, **query_environment(place)}, **options)
+
+
+def verify(place, arguments, **options):
+    applied = read_applied(place.folder)
+    words = ["verify", *looking.client_options(place.folder, applied), *looking.table_options(applied), *arguments]
+    return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
+                                  applied.region, words, **options)
+
+
+def doctor(place, arguments, **options):
+    applied = read_applied(place.folder)
+    words = ["doctor", *looking.client_options(place.folder, applied), *looking.table_options(applied),
+             *looking.doctor_options(applied), *arguments]
+    return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
+                                  applied.region, words, **options)
 
 
 # ---- down ----
@@ -366,11 +389,12 @@ def run(place, host, command):
 
 
 def own_arguments(arguments):
-    """How many of them are ours: what follows `query` and `run HOST` is another program's."""
+    """How many of them are ours: what follows `query`, `verify`, `doctor` and `run HOST` is another program's."""
     at = 0
     while at < len(arguments) and arguments[at].startswith("-"):
         at += 2 if arguments[at] in ("--name", "--build") else 1
-    return at + {"query": 1, "run": 2}.get(arguments[at], len(arguments)) if at < len(arguments) else at
+    command = arguments[at] if at < len(arguments) else None
+    return at + {"query": 1, "verify": 1, "doctor": 1, "run": 2}.get(command, len(arguments))
 
 
 def arguments_of(arguments):
@@ -385,7 +409,8 @@ def arguments_of(arguments):
     start.add_argument("--no-wait", action="store_true", help="do not wait for windows")
     for name in ("status", "check", "down"):
         commands.add_parser(name)
-    commands.add_parser("query")
+    for name in ("query", "verify", "doctor"):
+        commands.add_parser(name)
     again = commands.add_parser("apply")
     again.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
     again.add_argument("--patch", type=pathlib.Path)
@@ -416,7 +441,9 @@ def main(arguments):
         say(f"no twin '{place.name}' here (make twin starts one)")
         return 1
     commands = {"status": lambda: overview.show(place), "check": lambda: check(place),
-                "query": lambda: query(place, options.rest),
+                "query": lambda: query(place, options.rest).returncode,
+                "verify": lambda: verify(place, options.rest).returncode,
+                "doctor": lambda: doctor(place, options.rest).returncode,
                 "apply": lambda: apply(place, options), "move": lambda: move(place, options.broker),
                 "impair": lambda: impair(place, options), "call": lambda: call(place, options.function),
                 "run": lambda: run(place, options.host, options.rest or ["bash"])}

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A twin for a test: started once, used by its commands as a person would, gone at the end whatever happens."""
 
-import json
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -12,6 +10,7 @@ import unittest
 import twin_case
 import deployment
 import hops
+import looking
 import network
 import tables
 import twin
@@ -24,23 +23,21 @@ UP_SECONDS = 400
 
 
 class RunningTwin(unittest.TestCase):
-    """`inputs`: assignments for up, as a person gives them."""
+    """`inputs`: assignments for up, as a person gives them.
+
+    CULVERT_TWIN_USE=NAME takes one that runs already, and leaves it: for whoever writes a test.
+    """
 
     inputs = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.name = f"t{os.getpid()}"
+        cls.name = os.environ.get("CULVERT_TWIN_USE") or f"t{os.getpid()}"
         cls.place = twin.Place(cls.name)
-        cls.addClassCleanup(cls._end)
-        cls.command("up", "--no-wait", *cls.inputs, timeout=UP_SECONDS)
-
-    @classmethod
-    def _end(cls):
-        """Also keeps the logs, if something has gone wrong."""
-        if os.environ.get("CULVERT_TWIN_KEEP"):
+        if os.environ.get("CULVERT_TWIN_USE"):
             return
-        cls.command("down", timeout=120)
+        cls.addClassCleanup(cls.command, "down", timeout=300, expect=None)
+        cls.command("up", "--no-wait", *cls.inputs, timeout=UP_SECONDS)
 
     @classmethod
     def command(cls, *arguments, timeout=120, expect=0):
@@ -76,6 +73,13 @@ class RunningTwin(unittest.TestCase):
     def findings(self):
         return [str(f) for f in hops.check(self.fabric(), self.applied(), self.topology())]
 
+    def wait_green(self, seconds=60):
+        """Until every hop works; else says which does not."""
+        try:
+            wait_until(lambda: not self.findings(), seconds, "every hop works", interval=0.5)
+        except SupportError:
+            self.assertEqual(self.findings(), [])
+
     def mapping(self):
         return self.applied().of_type("aws_lambda_event_source_mapping")[0]
 
@@ -108,52 +112,12 @@ class RunningTwin(unittest.TestCase):
         return done
 
     def client(self):
-        """Options that make culvert log in as the mapping does."""
-        mapping = self.mapping()
-        credentials = json.loads(self.applied().secret(next(
-            c["uri"] for c in mapping["source_access_configuration"] if c["type"] == "SASL_SCRAM_512_AUTH")))
-        password = self.place.folder / "run" / "test.password"
-        password.touch(mode=0o600)
-        password.write_text(credentials["password"])
-        return ["-b", mapping.block("self_managed_event_source", "endpoints")["KAFKA_BOOTSTRAP_SERVERS"],
-                "-t", mapping["topics"][0], "-X", "security.protocol=SASL_SSL", "-X", "sasl.mechanisms=SCRAM-SHA-512",
-                "-X", f"sasl.username={credentials['username']}", "--password-file", password,
-                "-X", "ssl.ca.location=/etc/ssl/certs/ca-certificates.crt"]
+        """Options that make culvert come to the cluster as the mapping does."""
+        return looking.client_options(self.place.folder, self.applied())
 
     def verify(self):
-        """Works every window out again from the log, over the private path, and compares with the table.
-
-        As somebody of the analytics account who may read the tables: past the function's role.
-        """
-        part, topology = self.place.status(), self.topology()
-        environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": topology.region}
-        relay = self.inside("consumer", sys.executable, "-c", VERIFY, part["look_port"], build_directory() / "culvert",
-                            "verify", *self.client(), "--table", f"dynamodb:{self.table}", timeout=300, env=environment)
-        text = relay.stdout
-        self.assertRegex(text, r"different=0 missing=0 extra=0", relay.stderr[-2000:])
-        return {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", text.strip().splitlines()[-1])}
-
-
-# culvert verify runs where the brokers are reached, and the tables are looked at on the machine's own loopback: a relay
-# joins the two for as long as it runs.
-VERIFY = """
-import os, socket, subprocess, sys, threading, ctypes
-own = os.open("/proc/self/ns/net", os.O_RDONLY)
-def pump(a, b):
-    while data := a.recv(65536):
-        b.sendall(data)
-    b.shutdown(socket.SHUT_WR)
-def serve(listening):
-    machine = os.open("/proc/1/ns/net", os.O_RDONLY)
-    if ctypes.CDLL(None).setns(machine, 0x40000000) != 0:
-        raise OSError("setns")
-    while True:
-        near, _ = listening.accept()
-        far = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-        for pair in ((near, far), (far, near)):
-            threading.Thread(target=pump, args=pair, daemon=True).start()
-listening = socket.create_server(("127.0.0.1", 0))
-threading.Thread(target=serve, args=(listening,), daemon=True).start()
-endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
-sys.exit(subprocess.run([*sys.argv[2:], "--endpoint-url", endpoint]).returncode)
-"""
+        """Works every window out again from the log, over the private path, and compares with the table."""
+        done = twin.verify(self.place, [], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        self.assertRegex(done.stdout, r"different=0 missing=0 extra=0")
+        return {name: int(n) for name, n in re.findall(r"(\w+)=(\d+)", done.stdout.strip().splitlines()[-1])}

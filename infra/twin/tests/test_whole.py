@@ -53,20 +53,23 @@ class Whole(RunningTwin):
             self.assertRegex(done.stderr, "Network is unreachable|timed out")
 
     def test_4_a_program_with_a_wrong_name_or_password_or_without_rights_is_told_so(self):
-        program = [json.loads((self.place.folder / "twin.json").read_text())["program"], "tail", "-c", "1"]
-        client = self.client()
-        entry = self.topology().links[0].entry[0]
-        by_address = [entry + ":" + str(self.topology().links[0].port) if w == client[1] else w for w in client]
-        refused = self.inside("consumer", *program, *by_address, expect=None, timeout=60)
+        program, client, run = twin.program_of(self.place), self.client(), self.place.folder / "run"
+        tail = [program, "tail", "-c", "1", "--replay"]
+        link = self.topology().links[0]
+        by_address = [*client, "-b", f"{link.entry[0]}:{link.port}"]
+        refused = self.inside("consumer", *tail[:4], *by_address, expect=None, timeout=90)
         self.assertNotEqual(refused.returncode, 0)
         self.assertRegex(refused.stderr, "(?i)certificate|hostname")
-        password = self.place.folder / "run" / "wrong.password"
-        password.write_text("not this")
-        wrong = [password if str(w).endswith("test.password") else w for w in client]
-        refused = self.inside("consumer", *program, *wrong, expect=77, timeout=60)
+        wrong = run / "wrong.json"
+        wrong.write_text(json.dumps({**json.loads((run / "credentials.json").read_text()), "password": "not this"}))
+        refused = self.inside("consumer", *tail[:4], *client, "--credentials", wrong, expect=77, timeout=90)
         self.assertRegex(refused.stderr, "(?i)authentication")
-        other = ["nobodys" if w == client[3] else w for w in client]
-        self.assertIn(self.inside("consumer", *program, *other, expect=None, timeout=60).returncode, (69, 77, 78))
+        other = self.inside("consumer", *tail[:4], *client, "-t", "nobodys", expect=None, timeout=90)
+        self.assertNotEqual(other.returncode, 0)
+
+    def test_4_doctor_finds_every_hop_in_order_where_the_function_is(self):
+        done = twin.doctor(self.place, ["--format", "json"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, f"{done.stdout}\n{done.stderr}")
 
     def test_5_two_twins_do_not_collide_and_a_killed_one_leaves_nothing(self):
         """The second is made of networks alone: they and the folders are what could collide."""
