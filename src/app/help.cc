@@ -23,7 +23,10 @@ constexpr std::array<ExitMeaning, 8> kExitCodes{{{0, "done"},
                                                  {78, "options or configuration files cannot be used"}}};
 
 // Appends `text` in lines of at most `columns`; all but the first begin at `indent`, where the cursor stands now.
-void append_wrapped(std::string& out, std::string_view text, std::size_t indent, std::size_t columns) {
+// `more` ends a line that goes on.
+void append_wrapped(std::string& out, std::string_view text, std::size_t indent, std::size_t columns,
+                    std::string_view more = "") {
+  columns -= more.size();
   std::size_t column = indent;
   bool first = true;
   while (!text.empty()) {
@@ -31,6 +34,7 @@ void append_wrapped(std::string& out, std::string_view text, std::size_t indent,
     const std::string_view word = text.substr(0, blank);
     text = blank == std::string_view::npos ? std::string_view{} : text.substr(blank + 1);
     if (!first && column + 1 + word.size() > columns) {
+      out += more;
       out += '\n';
       out.append(indent, ' ');
       column = indent;
@@ -155,7 +159,8 @@ std::string command_help(const CommandSpec& spec, const OptionSet& options, std:
   append_options(out, options, columns);
   if (!spec.examples.empty()) out += "\nExamples\n";
   for (const Example& example : spec.examples) {
-    out += fmt::format("  # {}\n  {}\n", example.purpose, example.command_line);
+    out += fmt::format("  # {}\n  ", example.purpose);
+    append_wrapped(out, example.command_line, 2, columns, " \\");  // as a shell takes it
   }
   append_exit_codes(out, spec, columns);
   return out;
