@@ -6,11 +6,7 @@ JOBS ?= $(shell nproc)
 RELEASE := build/release
 PREFIX ?= /usr/local
 
-<<<<<<< HEAD
-.PHONY: help demo install deb test test-all bench build deps-build deps-test deps-bench fuzz clean
-=======
-.PHONY: help demo test test-all bench build lambda deps-build deps-test deps-bench deps-lambda fuzz clean
->>>>>>> db317c2 (Pack the function for both processors, fuzz what it reads, say how it is operated)
+.PHONY: help demo install deb test test-all bench build lambda deps-build deps-test deps-bench deps-lambda fuzz clean
 -include infra/infra.mk
 
 help: ## Say what can be made

@@ -158,19 +158,17 @@ CommandSpec bridge_command() {
       "way, "
       "commits and leaves the group; no process of the function outlives the bridge.",
       {{"a function of one's own, batches of up to 500",
-        "culvert bridge -b localhost:9092 -t sensors -G windows --function ./bootstrap --batch-size 500"},
-       {"culvert's function with four instances, against DynamoDB Local",
-        "culvert bridge -b localhost:9092 -t sensors -G windows --function build/release/culvert-lambda --concurrency "
-        "4 "
-        "--env CULVERT_TABLE=dynamodb:windows --env AWS_ENDPOINT_URL_DYNAMODB=http://localhost:8000 --create-table"},
-       {"give up after three attempts, alone with the bad record",
-        "culvert bridge -b localhost:9092 -t sensors -G windows --function ./bootstrap --mode provisioned "
-        "--maximum-retry-attempts 2 --bisect --on-failure discarded/"},
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --batch-size 500"},
+       {"culvert's function, four instances, into DynamoDB (AWS_ENDPOINT_URL_DYNAMODB for a local one)",
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./culvert-lambda --concurrency 4 --env "
+        "CULVERT_TABLE"},
+       {"give up after some attempts, alone with the bad record",
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --mode provisioned --bisect "
+        "--on-failure bad"},
        {"a container image with AWS's runtime interface emulator",
-        "culvert bridge -b localhost:9092 -t sensors -G windows --function http://localhost:9000"},
-       {"everything that at-least-once allows",
-        "culvert bridge -b localhost:9092 -t sensors -G windows --function ./bootstrap --concurrency 4 --chaos "
-        "recut,duplicate,drop-reply"}},
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function http://localhost:9000"},
+       {"what at-least-once allows",
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --chaos recut,duplicate,drop-reply"}},
       {{65, "the group's position is above the log's end: the topic was made anew"},
        {69, "Kafka cannot be reached"},
        {74, "the on-failure directory's disk is full, read-only or failing"},

@@ -201,8 +201,8 @@ CommandSpec consume_command() {
       {{"windows of one minute in a SQLite file",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db"},
        {"the same in DynamoDB, for trying it on this machine",
-        "culvert consume -b localhost:9092 -t sensors -G windows --table dynamodb:windows --create-table --region "
-        "eu-central-1 --endpoint-url http://localhost:8000"},
+        "culvert consume -b localhost:9092 -t temps -G w --table dynamodb:w --create-table --endpoint-url "
+        "http://localhost:8000"},
        {"hopping windows, only when closed",
         "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --window 60s --advance 10s --emit "
         "final"},
