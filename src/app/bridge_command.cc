@@ -159,12 +159,12 @@ CommandSpec bridge_command() {
       "commits and leaves the group; no process of the function outlives the bridge.",
       {{"a function of one's own, batches of up to 500",
         "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --batch-size 500"},
-       {"culvert's function, four instances, into DynamoDB (AWS_ENDPOINT_URL_DYNAMODB for a local one)",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./culvert-lambda --concurrency 4 --env "
-        "CULVERT_TABLE"},
-       {"give up after some attempts, alone with the bad record",
+       {"culvert's function, four instances, into a DynamoDB on this machine",
+        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./culvert-lambda --concurrency 4 --create-table "
+        "--env CULVERT_TABLE=dynamodb:windows --env AWS_ENDPOINT_URL_DYNAMODB=http://localhost:8000"},
+       {"give up after three attempts, alone with the bad record",
         "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --mode provisioned --bisect "
-        "--on-failure bad"},
+        "--maximum-retry-attempts 2 --on-failure discarded/"},
        {"a container image with AWS's runtime interface emulator",
         "culvert bridge -b localhost:9092 -t sensors -G fn --function http://localhost:9000"},
        {"what at-least-once allows",
