@@ -123,7 +123,6 @@ class Brokers:
             bound.append(f"CONTROLLER://{broker.address}:{CONTROLLER_PORT}")
         certificates = self._certificates()
         plain = " ".join(f'user_{user}="{password}"' for user, password in self.iam_users.values())
-        super_users = [f"User:CN=broker-{i}" for i in ids] + [f"User:CN={ADMINISTRATOR}"]
         return {
             "process.roles": "broker,controller" if broker.id in controllers else "broker",
             "node.id": broker.id, "broker.rack": broker.zone,
@@ -146,7 +145,9 @@ class Brokers:
             "listener.name.iam.plain.sasl.jaas.config":
                 f"org.apache.kafka.common.security.plain.PlainLoginModule required {plain};",
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": ";".join(super_users),
+            # One name for all brokers: those that are added later are known to those that run.
+            "ssl.principal.mapping.rules": "RULE:^CN=broker-[0-9]+$/brokers/,DEFAULT",
+            "super.users": f"User:brokers;User:CN={ADMINISTRATOR}",
             "log.dirs": self._folder / f"broker-{broker.id}" / "data",
             "num.network.threads": 2, "num.io.threads": 2, "background.threads": 2,
             "log.cleaner.dedupe.buffer.size": 8 << 20,
