@@ -54,22 +54,27 @@ class Whole(RunningTwin):
 
     def test_4_a_program_with_a_wrong_name_or_password_or_without_rights_is_told_so(self):
         program, client, run = twin.program_of(self.place), self.client(), self.place.folder / "run"
-        tail = [program, "tail", "-c", "1", "--replay"]
-        link = self.topology().links[0]
+        tail, link = [program, "tail", "-c", "1"], self.topology().links[0]
         by_address = [*client, "-b", f"{link.entry[0]}:{link.port}"]
-        refused = self.inside("consumer", *tail[:4], *by_address, expect=None, timeout=90)
+        refused = self.inside("consumer", *tail, *by_address, expect=None, timeout=90)
         self.assertNotEqual(refused.returncode, 0)
         self.assertRegex(refused.stderr, "(?i)certificate|hostname")
         wrong = run / "wrong.json"
         wrong.write_text(json.dumps({**json.loads((run / "credentials.json").read_text()), "password": "not this"}))
-        refused = self.inside("consumer", *tail[:4], *client, "--credentials", wrong, expect=77, timeout=90)
+        stranger = [str(wrong) if w.endswith("credentials.json") else w for w in client]
+        refused = self.inside("consumer", *tail, *stranger, expect=77, timeout=90)
         self.assertRegex(refused.stderr, "(?i)authentication")
-        other = self.inside("consumer", *tail[:4], *client, "-t", "nobodys", expect=None, timeout=90)
-        self.assertNotEqual(other.returncode, 0)
+        closed = ["nobodys" if w == self.mapping()["topics"][0] else w for w in client]
+        self.assertNotEqual(self.inside("consumer", *tail, *closed, expect=None, timeout=90).returncode, 0)
 
     def test_4_doctor_finds_every_hop_in_order_where_the_function_is(self):
-        done = twin.doctor(self.place, ["--format", "json"], capture_output=True, text=True, timeout=120)
-        self.assertEqual(done.returncode, 0, f"{done.stdout}\n{done.stderr}")
+        """It reads the log's end before the table's positions: on a slow machine one may overtake the other."""
+        def walk():
+            done = twin.doctor(self.place, ["--format", "json"], capture_output=True, text=True, timeout=120)
+            hops = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+            self.assertEqual([h for h in hops if h.get("state") == "failed" and h["hop"] != "position"], [])
+            return hops if done.returncode == 0 else None
+        self.assertGreater(len(wait_until(walk, 180, "doctor finds every hop in order", interval=1)), 10)
 
     def test_5_two_twins_do_not_collide_and_a_killed_one_leaves_nothing(self):
         """The second is made of networks alone: they and the folders are what could collide."""
