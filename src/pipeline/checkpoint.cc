@@ -70,7 +70,8 @@ Result<Checkpoint> cover(Checkpoint checkpoint, const CoveredRange& range) {
     return Error::fatal(
         ErrorKind::kData,
         fmt::format("the checkpoint would hold {} separate offset ranges above {} (at most {}): redrive "
-                    "the batches that were discarded, oldest first, then go on",
+                    "the batches that were discarded, oldest first, then go on; where nothing is ever discarded, the "
+                    "gaps are empty: say so (CULVERT_GAPS=empty)",
                     ranges.size(), checkpoint.next.value(), kRangesMost));
   }
   return checkpoint;

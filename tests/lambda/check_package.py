@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks a package of the function: check_package.py ZIP ARCHITECTURE
+"""Checks a package of the function: check_package.py ZIP|PROGRAM ARCHITECTURE
+
+A program is packed first, without its symbols.
 
 The program runs in an empty root, with nothing but itself, a CA file and resolv.conf, under a Runtime API and a table
 behind TLS, both here: it must find the table's name by DNS, verify the certificate, sign its calls and answer a batch.
@@ -17,6 +19,7 @@ import socket
 import ssl
 import stat
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -162,16 +165,27 @@ def run_in_empty_root(program, architecture, root):
         table.shutdown()
 
 
+def packed(program, folder):
+    """A package of the program, as scripts/build-lambda makes it."""
+    stripped, package = folder / "bootstrap", folder / "package.zip"
+    subprocess.run(["strip", "-o", stripped, program], check=True, timeout=60)
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(stripped, "bootstrap")
+    return package
+
+
 def main():
     parser = argparse.ArgumentParser(description="Checks a package of the function.")
     parser.add_argument("package", type=pathlib.Path)
     parser.add_argument("architecture", choices=sorted(MACHINES))
     arguments = parser.parse_args()
-    program = program_of(arguments.package, arguments.architecture)
-    if os.getuid() != 0:
-        print(f"{arguments.package}: form checked; not run, as an empty root needs root", file=sys.stderr)
-        return
     with tempfile.TemporaryDirectory(prefix="culvert-package-") as folder:
+        zipped = zipfile.is_zipfile(arguments.package)
+        package = arguments.package if zipped else packed(arguments.package, pathlib.Path(folder))
+        program = program_of(package, arguments.architecture)
+        if os.getuid() != 0:
+            print(f"{arguments.package}: form checked; not run, as an empty root needs root", file=sys.stderr)
+            return
         result = run_in_empty_root(program, arguments.architecture, pathlib.Path(folder) / "root")
     print(f"{arguments.package}: {result}")
 

@@ -96,7 +96,7 @@ class FunctionTest(runner.CulvertTest):
         self.addCleanup(started.kill)
         return started
 
-    def succeed(self, invocation, timeout=60):
+    def succeed(self, invocation, timeout=120):
         kind, body = invocation.outcome(timeout)
         self.assertEqual((kind, body), ("response", {"batchItemFailures": []}))
 

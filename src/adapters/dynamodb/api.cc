@@ -104,6 +104,7 @@ struct Api::Call {
   bool clock_corrected = false;
   bool token_refreshed = false;
   bool watched = false;
+  std::string last_error;  // of the attempt before
 
   [[nodiscard]] std::string context() const { return fmt::format("table '{}': {}", table, operation); }
   void finish(ApiResult result) {
@@ -137,10 +138,12 @@ void Api::watch_deadline(const CallPtr& call) {
   const auto left = std::chrono::ceil<milliseconds>(call->deadline - now());
   if (call->watched || left >= options_.attempt_most) return;
   call->watched = true;
-  client_.after(left, [call] {
+  client_.after(left, [this, call] {
     if (!call->done) return;
     call->maybe_done = true;
-    const std::string what = fmt::format("{}: no answer in time, at attempt {}", call->context(), call->attempts);
+    std::string what = fmt::format("{}: {}: no answer in time, at attempt {}", call->context(),
+                                   options_.endpoint.text(), call->attempts);
+    if (!call->last_error.empty()) what += fmt::format(" (before it: {})", call->last_error);
     call->finish({.answer = Answer::kGaveUp, .error = Error::retriable_error(ErrorKind::kUnavailable, what)});
   });
 }
@@ -231,6 +234,7 @@ milliseconds Api::backoff(int attempt) {
 
 void Api::retry(const CallPtr& call, Error why) {
   if (!call->done) return;
+  call->last_error = why.message;
   const milliseconds delay = backoff(call->attempts);
   if (given_up_ || now() + delay >= call->deadline) return finish_gave_up(call, why);
   ++counters_.retries;

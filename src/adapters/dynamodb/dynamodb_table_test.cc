@@ -235,6 +235,22 @@ TEST_F(DynamoDbTableTest, SilentServerIsLeftAfterTheTimeoutAndThePutRepeated) {
   EXPECT_EQ(result.items[0].current, put_of(1, 4).desired);
 }
 
+// A function has no time beyond its own deadline for an attempt that began before it.
+TEST_F(DynamoDbTableTest, SilentServerIsLeftAtTheDeadline) {
+  options_.request_timeout = milliseconds{60'000};
+  options_.flush_deadline = milliseconds{300};
+  fake_.set_faults([](const FakeCall&) { return CallFault::kSilent; });
+  const FlushRequest request{kWhere, {}, {put_of(1, 4)}, {}};
+  DynamoDbTable& waiting = table();
+  auto flushed = std::async(std::launch::async, [&] { return waiting.flush(request); });
+  ASSERT_EQ(flushed.wait_for(std::chrono::seconds{20}), std::future_status::ready);
+  const auto result = flushed.get();
+  EXPECT_EQ(result.items[0].status, PutStatus::kUnknown);
+  ASSERT_TRUE(result.error);
+  EXPECT_TRUE(result.error->retriable);
+  EXPECT_NE(result.error->message.find("no answer in time"), std::string::npos) << result.error->message;
+}
+
 TEST_F(DynamoDbTableTest, InterruptEndsAFlushThatWaits) {
   options_.request_timeout = milliseconds{60'000};
   options_.backoff_least = options_.backoff_most = milliseconds{60'000};

@@ -65,6 +65,10 @@ int run() {
   const RoleContext context{
       clock,         resolver, log, environment, environment("AWS_LAMBDA_FUNCTION_NAME").value_or("culvert-lambda"),
       options->loops};
+  log.info("started", nullptr,
+           {{"version", CULVERT_VERSION},
+            {"role", environment("CULVERT_ROLE").value_or(std::string(kRoles.front().name))},
+            {"loops", options->loops}});
   const Error ended = runtime.run([&] { return (*role)->make_handler(context); });
   return fatal("the runtime has ended", ended);
 }

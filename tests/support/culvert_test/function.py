@@ -61,7 +61,7 @@ class Invocation:
     def answer(self, kind, body, headers):
         self._answers.put((kind, body, headers))
 
-    def outcome(self, timeout=30):
+    def outcome(self, timeout=120):
         """(kind, body): kind is `response` or `error`."""
         kind, body, _ = self._answers.get(timeout=timeout)
         return kind, json.loads(body or b"null")
@@ -165,7 +165,7 @@ class RuntimeApi:
         self._thread.join(10)
         self._server.server_close()
 
-    def invoke(self, event, seconds=30):
+    def invoke(self, event, seconds=120):
         """Queues an invocation that has `seconds` from its delivery on; bytes are sent as they are."""
         payload = event if isinstance(event, bytes) else json.dumps(event).encode()
         invocation = Invocation(len(self._invocations), payload, seconds)
