@@ -3,13 +3,15 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
+import tempfile
 
 from accounts import Deployment, Root, handed_over, root_principal, ANALYTICS
 from toolchain import HERE, INFRA
-from workspace import ANALYTICS_ACCOUNT, OTHER_ACCOUNT, STREAM_ACCOUNT, Workspace
+from workspace import ANALYTICS_ACCOUNT, OTHER_ACCOUNT, STREAM_ACCOUNT, Failed, Workspace
 
 SCENARIOS = {}
 
@@ -250,20 +252,58 @@ def functions_come_after_their_policies_and_logs(worlds):
     return None
 
 
+def validated(worlds, documents):
+    """Of each document: None, or what an independent validator says against the schema."""
+    python = worlds.toolchain.python_tools("lint", HERE / "requirements-lint.txt") / "bin" / "python"
+    check = ("import json, sys, jsonschema\n"
+             "validator = jsonschema.Draft202012Validator(json.load(open(sys.argv[1])))\n"
+             "for line in sys.stdin:\n"
+             "    error = next(validator.iter_errors(json.loads(line)), None)\n"
+             "    print(json.dumps(None if error is None else error.message))\n")
+    text = "".join(json.dumps(document) + "\n" for document in documents)
+    result = subprocess.run([python, "-c", check, INFRA / "connection.schema.json"], input=text, capture_output=True,
+                            text=True, timeout=120)
+    if result.returncode != 0:
+        raise Failed(result.stderr[-1500:])
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
 @scenario
 def the_hand_over_has_the_form_of_its_schema(worlds):
-    schema = INFRA / "connection.schema.json"
-    python = worlds.toolchain.python_tools("lint", HERE / "requirements-lint.txt") / "bin" / "python"
-    for path in PATHS:
-        document = worlds.shared(path).stream.outputs()["connection_document"]
-        check = ("import json, sys, jsonschema\n"
-                 "schema = json.load(open(sys.argv[1]))\n"
-                 "jsonschema.Draft202012Validator(schema).validate(json.loads(sys.stdin.read()))\n")
-        result = subprocess.run([python, "-c", check, schema], input=document, capture_output=True, text=True,
-                                timeout=60)
-        if result.returncode != 0:
-            return f"{path}: {result.stderr[-1500:]}"
+    """As both paths write it; and the program that reads it understands it, where it has been built."""
+    documents = {path: json.loads(worlds.shared(path).stream.outputs()["connection_document"]) for path in PATHS}
+    for path, problem in zip(documents, validated(worlds, documents.values())):
+        if problem:
+            return f"{path}: {problem}"
+    program = os.environ.get("CULVERT_BIN")
+    if not program:
+        return None
+    # Both get as far as the login, for which this machine has nothing to show.
+    expected = {"endpoint_per_broker": "clients log in by SCRAM, and no user is given",
+                "multi_vpc": "AWS credentials: none found"}
+    for path, document in documents.items():
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(document, file)
+            file.flush()
+            result = subprocess.run([program, "tail", "-t", "telemetry", "--connection", file.name], text=True,
+                                    capture_output=True, timeout=60,
+                                    env={"HOME": "/", "AWS_EC2_METADATA_DISABLED": "true"})
+        if expected[path] not in result.stderr:
+            return f"{path}: culvert says: {result.stderr}"
     return None
+
+
+@scenario
+def the_schema_and_the_program_judge_alike(worlds):
+    """The cases by which the program's own reader is tested, judged by the schema."""
+    cases = []
+    for block in (INFRA.parent / "tests" / "golden" / "connection.txt").read_text().split("\n\n"):
+        fields = dict(line.partition(" ")[::2] for line in block.splitlines() if not line.startswith("#"))
+        if fields and "beyond-schema" not in fields:
+            cases.append((fields["case"], "says" in fields, json.loads(fields["document"])))
+    verdicts = validated(worlds, [document for _, _, document in cases])
+    differ = [name for (name, refused, _), problem in zip(cases, verdicts) if refused != (problem is not None)]
+    return wrong((len(cases) >= 40, f"only {len(cases)} cases"), (not differ, f"judged otherwise: {', '.join(differ)}"))
 
 
 @scenario

@@ -214,6 +214,22 @@ resource "aws_cloudwatch_metric_alarm" "failing" {
   ok_actions          = var.alarm_topic_arns
 }
 
+resource "aws_cloudwatch_metric_alarm" "behind" {
+  alarm_name          = "${local.function_name}-behind"
+  alarm_description   = "For a quarter of an hour a load balancer has not led to where its broker is: the new address does not become healthy; the function's log says why."
+  namespace           = "culvert"
+  metric_name         = "brokers_behind"
+  dimensions          = { service = aws_lambda_function.this.function_name }
+  statistic           = "Minimum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 60
+  evaluation_periods  = 15
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+}
+
 resource "aws_cloudwatch_metric_alarm" "silent" {
   alarm_name          = "${local.function_name}-silent"
   alarm_description   = "Nobody has looked after the brokers' addresses for five minutes."

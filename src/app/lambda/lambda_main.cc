@@ -20,8 +20,9 @@ namespace culvert::function {
 
 namespace {
 
-constexpr std::array<RoleSpec, 1> kRoles{{
+constexpr std::array<RoleSpec, 2> kRoles{{
     {"consume", make_consume_role},
+    {"reconcile", make_reconcile_role},
 }};
 
 Result<std::unique_ptr<Role>> find_role(const aws::Environment& environment) {

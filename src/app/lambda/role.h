@@ -55,5 +55,7 @@ struct RoleSpec {
 
 // Folds batches of an event source mapping into the table.
 [[nodiscard]] std::unique_ptr<Role> make_consume_role();
+// Keeps the load balancers' targets where the brokers are.
+[[nodiscard]] std::unique_ptr<Role> make_reconcile_role();
 
 }  // namespace culvert::function

@@ -63,6 +63,11 @@ run "narrow_and_alone" {
   }
 
   assert {
+    condition     = aws_cloudwatch_metric_alarm.behind.metric_name == "brokers_behind" && aws_cloudwatch_metric_alarm.behind.dimensions.service == aws_lambda_function.this.function_name
+    error_message = "A broker that stays where nobody follows it must be told; the function says so under its own name."
+  }
+
+  assert {
     condition     = aws_cloudwatch_metric_alarm.failing.metric_name == "Errors" && aws_cloudwatch_metric_alarm.silent.treat_missing_data == "breaching"
     error_message = "Failing and silence must both raise an alarm."
   }
