@@ -80,7 +80,7 @@ class ConsumeCommand final : public Command {
     if (!board) return board.error();
     auto session = ConsumeSession::open(settings, *std::move(table), context.log, context.clock);
     if (!session) return session.error();
-    ConsumeStatus status(context.log, context.live, context.clock);
+    ConsumeStatus status(context.log, context.live, context.clock, context.colour);
     StateSignal state_signal;
     const auto done = (*session)->run(context.stop, [&](const ConsumeReport& report) {
       status.show(report);

@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <optional>
+#include <vector>
 
 #include "app/values.h"
 
@@ -28,21 +31,77 @@ std::string partition_text(const PartitionReport& partition) {
   return out + fmt::format(" open_deltas={} memory_bytes={}", view.open_deltas, view.memory_bytes);
 }
 
+std::optional<std::int64_t> lag_of(const PartitionReport& partition) {
+  if (!partition.log_end || !partition.view.checkpoint_next) return std::nullopt;
+  return std::max<std::int64_t>(0, *partition.log_end - *partition.view.checkpoint_next);
+}
+
+std::string count_or_dash(const std::optional<std::int64_t>& count) { return count ? format_count(*count) : "-"; }
+
+LiveRow row_of(const PartitionReport& partition) {
+  const PartitionView& view = partition.view;
+  const auto number = [](const std::optional<Offset>& offset) {
+    return offset ? format_count(offset->value()) : std::string("-");
+  };
+  const auto lag = lag_of(partition);
+  LiveRow row;
+  row.cells = {std::to_string(view.claim.partition.value()),
+               view.reading ? format_count(partition.position.value()) : "loading",
+               number(view.checkpoint_next),
+               number(partition.log_end),
+               count_or_dash(lag),
+               view.watermark ? format_utc(*view.watermark).substr(0, 19) : "-",
+               format_count(static_cast<std::int64_t>(view.open_deltas))};
+  row.tone = !view.reading ? RowTone::kWarning : lag == 0 ? RowTone::kDim : RowTone::kPlain;
+  return row;
+}
+
 std::string lag_text(const ConsumeReport& report) {
   return report.lag_records ? format_count(*report.lag_records) : "unknown";
 }
 
 }  // namespace
 
+LiveFrame consume_frame(const ConsumeReport& report, std::size_t rows) {
+  LiveFrame frame;
+  if (!report.assigned) {
+    frame.head = {"waiting for the group to assign partitions"};
+    return frame;
+  }
+  const auto late = report.stats.dead_letters.at(static_cast<std::size_t>(DeadLetterReason::kLate));
+  frame.head = {
+      fmt::format("{}   lag {}   unwritten {}   flush {}   conflicts {}   dead letters {}, of which late {}{}",
+                  format_rate(report.records_per_second), lag_text(report),
+                  format_count(static_cast<std::int64_t>(report.open_deltas)), format_duration(report.last_flush),
+                  format_count(report.stats.conflicts), format_count(dead_letter_count(report.stats)),
+                  format_count(late), report.paused_for_memory ? "   paused until memory is free" : ""),
+      ""};
+  if (report.partitions.empty()) {
+    frame.head.back() = "standing by: the other members of the group have all partitions";
+    return frame;
+  }
+  frame.columns = {{"partition"}, {"position"}, {"checkpoint"}, {"end"}, {"lag"}, {"watermark (UTC)"}, {"unwritten"}};
+  frame.more_of = "partitions";
+  std::vector<const PartitionReport*> shown;
+  for (const PartitionReport& partition : report.partitions) shown.push_back(&partition);
+  std::sort(shown.begin(), shown.end(), [](const PartitionReport* a, const PartitionReport* b) {
+    return a->view.claim.partition < b->view.claim.partition;
+  });
+  if (shown.size() > rows) {
+    std::stable_sort(shown.begin(), shown.end(), [](const PartitionReport* a, const PartitionReport* b) {
+      return lag_of(*a).value_or(0) > lag_of(*b).value_or(0);
+    });
+  }
+  for (const PartitionReport* partition : shown) frame.rows.push_back(row_of(*partition));
+  return frame;
+}
+
 void ConsumeStatus::show(const ConsumeReport& report) {
   if (live_.active()) {
-    if (!report.assigned) return live_.show({"waiting for the group to assign partitions"});
-    live_.show({fmt::format("{}  lag {}  partitions {}  open {}  flush {}  conflicts {}  dead letters {}{}",
-                            format_rate(report.records_per_second), lag_text(report), report.partitions.size(),
-                            format_count(static_cast<std::int64_t>(report.open_deltas)),
-                            format_duration(report.last_flush), report.stats.conflicts, dead_letter_count(report.stats),
-                            report.paused_for_memory ? "  paused: memory" : "")});
-    return;
+    const TerminalSize size = live_.size();
+    constexpr int kAround = 5;  // figures, titles, a line for what does not fit
+    const auto rows = static_cast<std::size_t>(std::max(1, size.rows - kAround));
+    return live_.show(render_table(consume_frame(report, rows), size, colour_));
   }
   const SteadyTime now = clock_.steady();
   if (last_line_ != SteadyTime{} && now - last_line_ < kLineInterval) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a running consumer tells people: a status line on a terminal, a log line now and then elsewhere.
+// What a running consumer tells people: a table on a terminal, a log line now and then elsewhere.
 //
 // Flow    ConsumeSession's reports -> [ConsumeStatus] -> Log.
 // Owner   the command.
@@ -13,14 +13,18 @@
 #include "adapters/clock/clock.h"
 #include "app/consume_session.h"
 #include "app/live_area.h"
+#include "app/live_table.h"
 #include "app/log.h"
 
 namespace culvert {
 
+// A line of figures, and a row for each partition: where there are more than `rows`, those that are furthest behind.
+[[nodiscard]] LiveFrame consume_frame(const ConsumeReport& report, std::size_t rows);
+
 class ConsumeStatus {
  public:
-  ConsumeStatus(Log& log, LiveArea& live, const Clock& clock)
-      : log_(log), live_(live), clock_(clock), begun_(clock.steady()) {}
+  ConsumeStatus(Log& log, LiveArea& live, const Clock& clock, bool colour)
+      : log_(log), live_(live), clock_(clock), colour_(colour), begun_(clock.steady()) {}
 
   void show(const ConsumeReport& report);
   // Everything the report says, partition by partition, as one log line.
@@ -36,6 +40,7 @@ class ConsumeStatus {
   Log& log_;
   LiveArea& live_;
   const Clock& clock_;
+  const bool colour_;
   SteadyTime begun_;
   SteadyTime last_line_{};
   std::int64_t last_read_ = 0;

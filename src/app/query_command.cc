@@ -5,6 +5,7 @@
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/option_groups.h"
+#include "app/progress_line.h"
 #include "app/scan_watch.h"
 #include "app/table.h"
 #include "app/window_rows.h"
@@ -68,6 +69,17 @@ class QueryCommand final : public Command {
     return {};
   }
 
+  // For somebody who waits while the windows go elsewhere.
+  std::optional<ProgressLine> progress_of(ReadableTable& table, CommandContext& context) const {
+    if (context.out.terminal() || filter_.device || !table.count_items) return std::nullopt;
+    ProgressGoal goal;
+    if (context.live.active()) {
+      // A table that cannot be counted cannot be read either, and reading says why.
+      if (const auto items = table.count_items(filter_)) goal.total = *items;
+    }
+    return std::optional<ProgressLine>(std::in_place, "query", goal, context.log, context.live, context.clock);
+  }
+
   Result<void> print(ReadableTable& table, const WindowStates& states, CommandContext& context) {
     using Align = AlignedRows::Align;
     AlignedRows rows({{"device"},
@@ -86,7 +98,10 @@ class QueryCommand final : public Command {
     if (!filter_.device) {
       if (auto begun = watch.begin(); !begun) return begun;
     }
+    auto progress = progress_of(table, context);
+    std::int64_t printed = 0;
     const auto scanned = table.reader->scan_items(filter_, [&](const StoredItem& item) {
+      if (progress) progress->update(++printed);
       const bool closed = states.closed(item);
       switch (format_) {
         case QueryFormat::kTable:
@@ -101,6 +116,7 @@ class QueryCommand final : public Command {
       }
       return !context.out.failed() && !context.stop.requested();
     });
+    if (progress) progress->finish();
     rows.finish();
     if (scanned && context.stop.requested()) {
       return Error::fatal(ErrorKind::kTryAgain, "interrupted: the output is not complete");

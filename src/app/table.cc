@@ -33,14 +33,16 @@ Result<ReadableTable> open_reader(const TableSpec& spec, const Clock& clock) {
   if (spec.kind == TableKind::kDynamoDb) {
     auto readable = dynamodb::open_for_reading(dynamodb_options(spec), clock);
     if (!readable) return readable.error();
-    return ReadableTable{std::move(readable->table), std::move(readable->definition)};
+    return ReadableTable{std::move(readable->table), std::move(readable->definition), {}};
   }
   sqlite::OpenOptions options;
   options.mode = sqlite::OpenMode::kReadOnly;
   auto table = sqlite::SqliteTable::open(spec.name, options);
   if (!table) return table.error();
   Definition definition = (*table)->definition();
-  return ReadableTable{*std::move(table), std::move(definition)};
+  sqlite::SqliteTable* const counted = table->get();
+  return ReadableTable{*std::move(table), std::move(definition),
+                       [counted](const ItemFilter& filter) { return counted->count_items(filter); }};
 }
 
 }  // namespace culvert

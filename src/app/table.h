@@ -9,6 +9,7 @@
 // See     pipeline/ports.h; each adapter's header says what it guarantees.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,8 @@ namespace culvert {
 struct ReadableTable {
   std::unique_ptr<TableReader> reader;
   Definition definition;  // as the table says, not as any option does
+  // How many items of all devices a filter lets through; null where that is not quickly found out.
+  std::function<Result<std::int64_t>(const ItemFilter&)> count_items{};
 };
 
 // Works while others write.

@@ -316,6 +316,18 @@ Result<void> SqliteTable::scan_items(const ItemFilter& filter, const std::functi
   return read ? connection_.check_unchanged() : read;
 }
 
+Result<std::int64_t> SqliteTable::count_items(const ItemFilter& filter) {
+  const std::lock_guard lock(mutex_);
+  auto statement =
+      Statement::prepare(connection_, "SELECT count(*) FROM items WHERE window_start >= ?1 AND window_start < ?2");
+  if (!statement) return statement.error();
+  statement->bind(1, filter.from ? filter.from->value() : std::numeric_limits<std::int64_t>::min());
+  statement->bind(2, filter.to ? filter.to->value() : std::numeric_limits<std::int64_t>::max());
+  const int code = statement->step();
+  if (code != SQLITE_ROW) return connection_.error(code, "count its items");
+  return statement->number(0);
+}
+
 Result<std::vector<PartitionCheckpoint>> SqliteTable::checkpoints() {
   const std::lock_guard lock(mutex_);
   auto statement = Statement::prepare(connection_, std::string("SELECT ") + kCheckpointColumns +

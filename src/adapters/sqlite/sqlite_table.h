@@ -65,6 +65,9 @@ class SqliteTable final : public AggregateTable, public TableReader {
   Result<std::vector<PartitionCheckpoint>> checkpoints() override;
   Result<void> scan_dead_letters(const std::function<bool(const DeadLetter&)>& visit) override;
 
+  // Of all devices, in `filter`'s range of time.  Reads the range once.
+  [[nodiscard]] Result<std::int64_t> count_items(const ItemFilter& filter);
+
  private:
   struct Statements {
     Statement insert_item, update_item, select_item;
