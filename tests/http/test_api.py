@@ -156,6 +156,11 @@ class Api(Served):
         self.assertEqual(self.get("/healthz")[0], 200)
 
 
+class Vendored(Served):
+    def test_files_that_are_not_ours_are_what_they_were(self):
+        self.run_tool("sha256sum", "--strict", "-c", "SHA256SUMS", cwd=ROOT / "src" / "dashboard" / "page" / "vendor")
+
+
 class Security(Served):
     def test_other_addresses_need_the_flag_and_a_token(self):
         for arguments in (["--listen", "0.0.0.0:0"], ["--listen", "0.0.0.0:0", "--listen-public"]):
