@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "app/live_area.h"
 #include "app/log.h"
 #include "app/option_set.h"
+#include "app/options.h"
 #include "app/output.h"
 #include "app/signals.h"
 #include "model/result.h"
@@ -44,6 +46,7 @@ struct CommandContext {
   const Clock& clock;
   bool colour = false;  // on stdout and in the live area
   std::span<const CommandView> commands{};
+  std::span<const Section> sections{};  // of every command, as a configuration file may have them
 };
 
 class Command {
@@ -58,6 +61,9 @@ class Command {
   // The exit code (0, or e.g. 65 for a comparison that found differences), or an error, which is logged and whose kind
   // is the exit code.
   [[nodiscard]] virtual Result<int> run(CommandContext& context) = 0;
+  // What to print on stdout when a file or the environment held something that this command cannot run with; the error
+  // itself goes to stderr in any case.
+  [[nodiscard]] virtual std::string refused(const Error& /*error*/) const { return {}; }
 };
 
 // kHidden: for building and packaging culvert; not in help, manual or completions.

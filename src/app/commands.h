@@ -23,6 +23,7 @@ namespace culvert {
 [[nodiscard]] CommandSpec produce_command();
 [[nodiscard]] CommandSpec query_command();
 [[nodiscard]] CommandSpec tail_command();
+[[nodiscard]] CommandSpec validate_command();
 [[nodiscard]] CommandSpec verify_command();
 [[nodiscard]] CommandSpec version_command();
 

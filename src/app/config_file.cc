@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -39,41 +40,43 @@ std::optional<std::string> scalar_text(const toml::node& node) {
 
 class EntryReader {
  public:
-  EntryReader(const std::string& file, std::vector<ConfigEntry>& entries) : file_(file), entries_(entries) {}
+  EntryReader(const std::string& file, ConfigReading& reading) : file_(file), reading_(reading) {}
 
   // Nested tables come of dotted keys: `a.b = 1` is the key `a.b` of the section.
-  Result<void> read(const std::string& section, const std::string& prefix, const toml::table& table) {
+  void read(const std::string& section, const std::string& prefix, const toml::table& table) {
     for (const auto& [key, node] : table) {
       const std::string name = prefix.empty() ? std::string(key.str()) : fmt::format("{}.{}", prefix, key.str());
       if (const auto* inner = node.as_table()) {
-        if (auto result = read(section, name, *inner); !result) return result;
-        continue;
+        read(section, name, *inner);
+      } else {
+        read_values(section, name, node);
       }
-      if (auto result = read_values(section, name, node); !result) return result;
     }
-    return {};
+  }
+
+  void complain(std::size_t line, std::string_view why) {
+    reading_.problems.push_back({line, bad_line(file_, line, why).message});
   }
 
  private:
-  Result<void> read_values(const std::string& section, const std::string& key, const toml::node& node) {
+  void read_values(const std::string& section, const std::string& key, const toml::node& node) {
     ConfigEntry entry{section, key, {}, node.source().begin.line};
     if (auto text = scalar_text(node)) {
       entry.values.push_back(*std::move(text));
     } else if (const auto* array = node.as_array()) {
       for (const toml::node& element : *array) {
         auto element_text = scalar_text(element);
-        if (!element_text) return bad_line(file_, entry.line, fmt::format("'{}' nests too deep", key));
+        if (!element_text) return complain(entry.line, fmt::format("'{}' nests too deep", key));
         entry.values.push_back(*std::move(element_text));
       }
     } else {
-      return bad_line(file_, entry.line, fmt::format("'{}' has a value of a kind that no option takes", key));
+      return complain(entry.line, fmt::format("'{}' has a value of a kind that no option takes", key));
     }
-    entries_.push_back(std::move(entry));
-    return {};
+    reading_.entries.push_back(std::move(entry));
   }
 
   const std::string& file_;
-  std::vector<ConfigEntry>& entries_;
+  ConfigReading& reading_;
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -109,26 +112,39 @@ constexpr std::string_view kDescriptorReference = "@fd:";
 
 }  // namespace
 
-Result<std::vector<ConfigEntry>> parse_config(std::string_view text, const std::string& file_name) {
+ConfigReading read_config(std::string_view text, const std::string& file_name) {
+  ConfigReading reading;
+  EntryReader reader(file_name, reading);
   const toml::parse_result parsed = toml::parse(text, file_name);
   if (!parsed) {
-    return bad_line(file_name, parsed.error().source().begin.line, parsed.error().description());
+    reader.complain(parsed.error().source().begin.line, parsed.error().description());
+    return reading;
   }
-  std::vector<ConfigEntry> entries;
-  EntryReader reader(file_name, entries);
   for (const auto& [section, node] : parsed.table()) {
     const auto* table = node.as_table();
     if (table == nullptr) {
-      return bad_line(file_name, node.source().begin.line,
+      reader.complain(node.source().begin.line,
                       fmt::format("'{}' stands outside of any section (begin with [common] or the command's name, such "
                                   "as [consume])",
                                   section.str()));
+      continue;
     }
     // A section without keys is still one whose name has to be known.
-    if (table->empty()) entries.push_back(ConfigEntry{std::string(section.str()), "", {}, node.source().begin.line});
-    if (auto result = reader.read(std::string(section.str()), "", *table); !result) return result.error();
+    const std::string name(section.str());
+    if (table->empty()) reading.entries.push_back(ConfigEntry{name, "", {}, node.source().begin.line});
+    reader.read(name, "", *table);
   }
-  return entries;
+  const auto earlier = [](const auto& a, const auto& b) { return a.line < b.line; };
+  std::stable_sort(reading.problems.begin(), reading.problems.end(), earlier);
+  return reading;
+}
+
+Result<std::vector<ConfigEntry>> parse_config(std::string_view text, const std::string& file_name) {
+  ConfigReading reading = read_config(text, file_name);
+  if (!reading.problems.empty()) {
+    return Error::fatal(ErrorKind::kConfiguration, std::move(reading.problems.front().message));
+  }
+  return std::move(reading.entries);
 }
 
 Result<std::vector<Property>> parse_properties(std::string_view text, const std::string& file_name) {

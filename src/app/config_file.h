@@ -28,7 +28,19 @@ struct ConfigEntry {
   std::size_t line = 0;
 };
 
-// Errors are kConfiguration and name file and line.
+struct LineProblem {
+  std::size_t line = 0;
+  std::string message;  // `FILE: line 3: what is wrong`
+};
+
+// What can be read, and everything that cannot; after a syntax error there is nothing more to read.
+struct ConfigReading {
+  std::vector<ConfigEntry> entries;
+  std::vector<LineProblem> problems;
+};
+[[nodiscard]] ConfigReading read_config(std::string_view text, const std::string& file_name);
+
+// The first problem as an error, kConfiguration.
 [[nodiscard]] Result<std::vector<ConfigEntry>> parse_config(std::string_view text, const std::string& file_name);
 
 struct Property {

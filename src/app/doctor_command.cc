@@ -28,6 +28,7 @@ class DoctorCommand final : public Command {
  public:
   void declare(OptionSet& options) override;
   Result<int> run(CommandContext& context) override;
+  std::string refused(const Error& error) const override;
 
  private:
   void declare_walk(OptionSet& options);
@@ -62,10 +63,6 @@ void DoctorCommand::declare(OptionSet& options) {
   definition_options_.declare(options);
   for (std::size_t i = before; i < options.options().size(); ++i)
     definition_names_.push_back(options.options()[i].name);
-  options.finish([this]() -> Result<void> {
-    if (given("bootstrap-server") || given("table")) return {};
-    return Error::fatal(ErrorKind::kUsage, "nothing to look at: give --bootstrap-server (-b), --table or both");
-  });
 }
 
 void DoctorCommand::declare_walk(OptionSet& options) {
@@ -179,7 +176,19 @@ std::vector<Hop> DoctorCommand::hops(CommandContext& context) {
   return all;
 }
 
+// A file of options that cannot be read is the first hop's fault, like any other.
+std::string DoctorCommand::refused(const Error& error) const {
+  HopReport report{"options", Finding::of(error)};
+  if (report.finding.causes.empty()) {
+    report.finding.causes = {{"", "correct the line; culvert validate FILE shows all that is wrong with a file"}};
+  }
+  return hop_text(report, {}) + "\nNothing else was looked at.\n";
+}
+
 Result<int> DoctorCommand::run(CommandContext& context) {
+  if (!given("bootstrap-server") && !given("table")) {
+    return Error::fatal(ErrorKind::kUsage, "nothing to look at: give --bootstrap-server (-b), --table or both");
+  }
   walk_.private_addresses = from_analytics_;
   walk_.dns.total_most = std::chrono::milliseconds{walk_.timeout.count()};
   const std::vector<Hop> all = hops(context);

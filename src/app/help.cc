@@ -65,6 +65,7 @@ void append_row(std::string& out, const std::string& left, std::string_view righ
 }
 
 std::string option_names(const Option& option) {
+  if (option.positional) return "  " + option.value_name;
   std::string out = option.letter == 0 ? "      " : fmt::format("  -{}, ", option.letter);
   out += "--" + option.name;
   if (!option.value_name.empty()) out += " " + option.value_name;
@@ -74,7 +75,8 @@ std::string option_names(const Option& option) {
 std::string usage_line(const CommandSpec& spec, const OptionSet& options) {
   std::string out = fmt::format("culvert {}", spec.name);
   for (const Option& option : options.options()) {
-    if (!option.required) continue;
+    if (option.positional) out += " " + option.value_name;
+    if (!option.required || option.positional) continue;
     out += option.letter == 0 ? fmt::format(" --{} {}", option.name, option.value_name)
                               : fmt::format(" -{} {}", option.letter, option.value_name);
   }

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
           culvert::dashboard_command(),
           culvert::doctor_command(),
           culvert::verify_command(),
+          culvert::validate_command(),
           culvert::version_command(),
           culvert::generate_command(),
       },

@@ -147,6 +147,14 @@ void OptionSet::properties(std::string_view section, ApplyProperty apply) {
   properties_.push_back(Properties{std::string(section), std::move(apply)});
 }
 
+std::vector<Error> OptionSet::failed_checks() const {
+  std::vector<Error> errors;
+  for (const auto& check : checks_) {
+    if (auto result = check(); !result) errors.push_back(result.error());
+  }
+  return errors;
+}
+
 Result<void> OptionSet::run_checks() const {
   for (const auto& check : checks_) {
     if (auto result = check(); !result) return result;

@@ -44,6 +44,7 @@ struct Option {
   std::string heading;       // the group it is shown under
   bool required = false;
   bool repeatable = false;
+  bool positional = false;  // a bare word of the command line, shown as value_name; at most one in a set
   ApplyOption apply;
   bool given = false;  // set by the reader
 };
@@ -104,6 +105,8 @@ class OptionSet {
   // Run after all sources are read, in the order added: what no single option can check.
   void finish(std::function<Result<void>()> check) { checks_.push_back(std::move(check)); }
   [[nodiscard]] Result<void> run_checks() const;
+  // What all of them say, for whoever reports more than the first.
+  [[nodiscard]] std::vector<Error> failed_checks() const;
 
   [[nodiscard]] Option* find(std::string_view name);
   [[nodiscard]] const std::deque<Option>& options() const { return options_; }

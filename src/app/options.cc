@@ -56,6 +56,11 @@ class CommandLine {
       const std::string names =
           option.letter == 0 ? "--" + option.name : fmt::format("-{},--{}", option.letter, option.name);
       std::vector<std::string>& values = found_.emplace_back();
+      if (option.positional) {
+        takes_word_ = true;
+        parsed_.push_back(nullptr);
+        continue;
+      }
       if (option.value_name.empty()) {
         CLI::Option* added = app_.add_flag(names);
         added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -83,13 +88,18 @@ class CommandLine {
 
   // Values of the i-th option; a flag that is there has the value `true`.
   [[nodiscard]] std::vector<std::string> values(std::size_t i) const {
+    if (parsed_[i] == nullptr) return words_;
     return parsed_[i]->count() == 0 ? std::vector<std::string>() : parsed_[i]->results();
   }
 
  private:
-  Result<void> check_extras() const {
+  Result<void> check_extras() {
     for (const std::string& extra : app_.remaining()) {
       if (extra == "--") continue;
+      if (takes_word_ && words_.empty() && !extra.empty() && extra.front() != '-') {
+        words_.push_back(extra);
+        continue;
+      }
       if (extra.size() < 2 || extra.front() != '-') {
         return usage(fmt::format("unexpected argument '{}' (options begin with --)", extra));
       }
@@ -106,6 +116,8 @@ class CommandLine {
   std::deque<std::vector<std::string>> found_;  // CLI11 keeps pointers into it
   std::vector<CLI::Option*> parsed_;
   std::vector<std::string> known_;
+  bool takes_word_ = false;
+  std::vector<std::string> words_;  // the positional option's
 };
 
 // ---- Configuration file ---------------------------------------------------------------------------------------------
@@ -254,7 +266,7 @@ Result<void> apply_command_line(const Section& command, const CommandLine& line)
   for (Option& option : command.options->options()) {
     const auto values = line.values(i++);
     if (values.empty()) continue;
-    const OptionSource source{SourceKind::kCommandLine, "--" + option.name};
+    const OptionSource source{SourceKind::kCommandLine, option.positional ? option.value_name : "--" + option.name};
     if (auto result = apply_values(option, values, source); !result) return result;
   }
   return {};
@@ -271,6 +283,7 @@ std::string environment_name(std::string_view section, std::string_view key) {
 Result<void> check_required(const Section& command) {
   for (const Option& option : command.options->options()) {
     if (!option.required || option.given) continue;
+    if (option.positional) return usage(fmt::format("{} is missing", option.value_name));
     const std::string letter = option.letter == 0 ? "" : fmt::format("-{}, ", option.letter);
     return usage(fmt::format("{}--{} {} is missing (or `{}` in [{}] of the configuration file, or {})", letter,
                              option.name, option.value_name, option.name, command.name,
@@ -296,6 +309,52 @@ std::string config_path(const Section& command, const CommandLine& line, const s
 }
 
 }  // namespace
+
+std::vector<LineProblem> check_config(std::string_view text, const std::string& file_name,
+                                      std::span<const Section> sections) {
+  ConfigReading reading = read_config(text, file_name);
+  std::vector<LineProblem> problems = std::move(reading.problems);
+  const auto add = [&](std::size_t line, const std::string& message) {
+    const auto same = [&](const LineProblem& problem) { return problem.message == message; };
+    if (std::none_of(problems.begin(), problems.end(), same)) problems.push_back({line, message});
+  };
+  std::vector<std::size_t> last_line(sections.size(), 0);  // 0: nothing of the file concerns the section
+  std::vector<bool> wrong(sections.size(), false);
+  for (ConfigEntry& entry : reading.entries) {
+    const OptionSource source{SourceKind::kFile, fmt::format("{}: line {}: {}", file_name, entry.line, entry.key)};
+    const Setting setting{std::move(entry.section), std::move(entry.key), std::move(entry.values), source};
+    if (auto known = check_known(setting, sections); !known) {
+      add(entry.line, known.error().message);
+      continue;
+    }
+    for (std::size_t i = 0; i < sections.size() && !setting.key.empty(); ++i) {
+      if (auto applied = apply_properties(sections[i], setting); !applied) add(entry.line, applied.error().message);
+      if (setting.section != kCommonSection && setting.section != sections[i].name) continue;
+      Option* option = sections[i].options->find(setting.key);
+      if (option == nullptr) continue;
+      last_line[i] = entry.line;
+      auto applied = apply_values(*option, setting.values, setting.source);
+      if (applied) continue;
+      wrong[i] = true;
+      add(entry.line, applied.error().message);
+    }
+  }
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const auto& options = sections[i].options->options();
+    const auto required = [](const Option& option) { return option.required; };
+    const auto missing = [](const Option& option) { return option.required && !option.given; };
+    // Where a command's options are not all in the file, the rest decides whether they fit together.
+    if (last_line[i] == 0 || wrong[i] || std::none_of(options.begin(), options.end(), required) ||
+        std::any_of(options.begin(), options.end(), missing)) {
+      continue;
+    }
+    for (const Error& error : sections[i].options->failed_checks()) {
+      add(last_line[i], fmt::format("{}: {}", file_name, error.message));
+    }
+  }
+  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) { return a.line < b.line; });
+  return problems;
+}
 
 bool asks_for_help(const OptionInputs& inputs) {
   for (const std::string& argument : inputs.arguments) {

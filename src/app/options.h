@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/config_file.h"
 #include "app/option_set.h"
 #include "model/result.h"
 
@@ -44,5 +45,10 @@ inline constexpr std::string_view kCommonSection = "common";
 // Errors: kUsage for the command line, kConfiguration for file and environment.
 [[nodiscard]] Result<void> read_options(const Section& command, std::span<const Section> sections,
                                         const OptionInputs& inputs);
+
+// Every problem of a configuration file, by line: what no command could read, and what does not fit together where a
+// command's required options are all there.  Values are applied to the sections' options on the way.
+[[nodiscard]] std::vector<LineProblem> check_config(std::string_view text, const std::string& file_name,
+                                                    std::span<const Section> sections);
 
 }  // namespace culvert

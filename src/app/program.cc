@@ -117,7 +117,7 @@ std::string section_name(const CommandSpec& spec) {
   return name;
 }
 
-int print_help(const std::string& text) {
+int print_text(const std::string& text) {
   Output out(STDOUT_FILENO);
   out.write(text);
   if (auto result = out.flush(); !result && !out.reader_gone()) {
@@ -149,6 +149,9 @@ int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, c
   if (auto result = read_options(own, sections, inputs); !result) {
     complain(
         fmt::format("{}: {} (see culvert {} --help)", chosen.spec->name, result.error().message, chosen.spec->name));
+    if (result.error().kind == ErrorKind::kConfiguration) {
+      if (const std::string text = chosen.command->refused(result.error()); !text.empty()) print_text(text);
+    }
     return exit_code(result.error().kind);
   }
   const CommonOptions& common = chosen.common;
@@ -162,7 +165,7 @@ int run_command(DeclaredCommand& chosen, const std::vector<Section>& sections, c
   // Where both are terminals they are taken to be the same one, so that log lines and live lines do not mix.
   LiveArea live(can_draw(STDERR_FILENO) ? STDERR_FILENO : STDOUT_FILENO);
   Log log(log_options, clock, &live);
-  CommandContext context{log, out, live, stop, clock, use_colour(common.colour, STDOUT_FILENO), commands};
+  CommandContext context{log, out, live, stop, clock, use_colour(common.colour, STDOUT_FILENO), commands, sections};
   const Result<int> result = chosen.command->run(context);
   live.clear();
   return conclude(result, out, log);
@@ -173,11 +176,11 @@ int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arg
     fmt::print(stderr, "{}", program_help(specs));
     return exit_code(ErrorKind::kUsage);
   }
-  if (arguments.front() == "--help" || arguments.front() == "-h") return print_help(program_help(specs));
+  if (arguments.front() == "--help" || arguments.front() == "-h") return print_text(program_help(specs));
   if (arguments.front() == "--version") arguments.front() = "version";
   const bool help_word = arguments.front() == "help";
   if (help_word) arguments.erase(arguments.begin());
-  if (help_word && arguments.empty()) return print_help(program_help(specs));
+  if (help_word && arguments.empty()) return print_text(program_help(specs));
 
   OptionInputs inputs;
   inputs.environment = culvert_environment();
@@ -202,7 +205,7 @@ int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arg
   }
   if (help_word || asks_for_help(inputs)) {
     const auto columns = is_terminal(STDOUT_FILENO) ? std::min(terminal_size(STDOUT_FILENO).columns, 110) : 100;
-    return print_help(command_help(*spec, chosen->options, static_cast<std::size_t>(std::max(columns, 60))));
+    return print_text(command_help(*spec, chosen->options, static_cast<std::size_t>(std::max(columns, 60))));
   }
   return run_command(*chosen, sections, inputs, views);
 }

@@ -34,6 +34,11 @@ class Options(DoctorCase):
                     "-X", "ssl.ca.location=nowhere.pem", expect=78, found=r"ssl\.ca\.location.*nowhere\.pem",
                     remedy="path")
 
+    def test_bad_line_in_the_options_file(self):
+        (self.directory / "culvert.toml").write_text('[common]\ntopik = "readings"\n', encoding="ascii")
+        done = self.culvert("doctor", "--config", "culvert.toml", "-b", "localhost:9092", expect=78)
+        self.assertRegex(done.stdout, r"✗ options +culvert\.toml: line 2: .*'topik'.*\n +→ did you mean 'topic'\?")
+
     def test_no_port(self):
         self.broken("options", "-b", "localhost:9092x", expect=78, found="localhost:9092x", remedy="HOST:PORT")
 
