@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "adapters/aws/credentials.h"
+#include "adapters/aws/service.h"
 #include "adapters/http/client.h"
 #include "adapters/http/resolver.h"
+#include "app/aws_session.h"
 
 namespace culvert {
 
@@ -38,6 +41,25 @@ Finding clock_finding(const std::optional<ClockComparison>& comparison, const Ke
                          {{"the clock is not synchronised: AWS refuses what is signed more than five minutes off, and "
                            "certificates are taken for expired or not yet valid",
                            "start chrony (server 169.254.169.123 on EC2), or timedatectl set-ntp true"}});
+}
+
+std::optional<ClockComparison> compare_clock(const http::Endpoint& endpoint, Millis timeout, const Clock& clock) {
+  http::ClientOptions options;
+  options.connect_timeout = std::chrono::milliseconds{timeout.count()};
+  options.tls_timeout = options.connect_timeout;
+  options.request_timeout = options.connect_timeout;
+  http::DnsResolver resolver;
+  http::Client client(options, resolver);
+  const auto before = clock.wall();
+  const http::Outcome outcome = client.call(endpoint, http::Request{});
+  const auto after = clock.wall();
+  const std::string* date = outcome.ok() ? outcome.response().header("Date") : nullptr;
+  const auto theirs = date == nullptr ? std::nullopt : http::parse_http_date(*date);
+  if (!theirs) return std::nullopt;
+  // The header has no fraction: on average half a second was cut off.
+  const auto middle = before + (after - before) / 2;
+  const auto ahead = middle - (*theirs + std::chrono::milliseconds{500});
+  return ClockComparison{endpoint.text(), std::chrono::duration_cast<std::chrono::milliseconds>(ahead)};
 }
 
 Finding credentials_finding(const std::string& region, Millis timeout) {
@@ -73,6 +95,74 @@ Finding credentials_finding(const std::string& region, Millis timeout) {
     life = fmt::format("for {} more minutes", left);
   }
   return Finding::passed(fmt::format("access key {}, {}", (*credentials)->access_key_id, life));
+}
+
+Finding connection_finding(const Connection& connection) {
+  Finding finding = Finding::passed(fmt::format(
+      "{} broker{} in {}, login by {}, Kafka {}", connection.brokers.size(), connection.brokers.size() == 1 ? "" : "s",
+      connection.region, authentication_name(connection.authentication), connection.kafka_version));
+  for (const ConnectionBroker& broker : connection.brokers) {
+    finding.details.push_back(fmt::format("broker {}: {}:{}{}", broker.id, broker.host, broker.port,
+                                          broker.service_name.empty() ? "" : " by " + broker.service_name));
+  }
+  return finding;
+}
+
+Finding mapping_finding(std::span<const aws::EventSourceMapping> mappings, const std::string& topic,
+                        const std::string& group, const std::string& function) {
+  const auto reads = [&](const aws::EventSourceMapping& mapping) {
+    return topic.empty() || std::find(mapping.topics.begin(), mapping.topics.end(), topic) != mapping.topics.end();
+  };
+  const auto found = std::find_if(mappings.begin(), mappings.end(), reads);
+  if (found == mappings.end()) {
+    const std::string none = fmt::format("no event source mapping reads topic '{}'", topic);
+    if (function.empty()) return Finding::skipped(none + " here");
+    return Finding::failed(ErrorKind::kConfiguration, fmt::format("{} for {}", none, function),
+                           {{"the mapping was not made, or names another topic",
+                             "apply the analytics root; compare the topic of infra/modules/stream_function"}});
+  }
+  const std::string what = fmt::format("mapping {} of {} is {}", found->uuid, found->function_arn, found->state);
+  if (found->state != "Enabled" && found->state != "Creating" && found->state != "Updating" &&
+      found->state != "Enabling") {
+    return Finding::failed(ErrorKind::kConfiguration, fmt::format("{} ({})", what, found->reason),
+                           {{"somebody, or a failed deployment, switched it off",
+                             "enable it (aws lambda "
+                             "update-event-source-mapping --enabled), or apply the analytics root again"}});
+  }
+  if (found->last_result.starts_with("PROBLEM")) {
+    return Finding::failed(
+        ErrorKind::kUnavailable, fmt::format("{}, but its last result is: {}", what, found->last_result),
+        {{"Lambda does not reach the brokers",
+          "check the mapping's subnets and security group: egress to the broker "
+          "ports, and (on-demand) endpoints for Lambda, STS and Secrets Manager"},
+         {"its login or its rights are refused", "check the mapping's secret and the group's and topic's ACLs"},
+         {"the function fails", "look at the function's log"}});
+  }
+  if (!group.empty() && !found->group.empty() && found->group != group) {
+    return Finding::failed(
+        ErrorKind::kConfiguration, fmt::format("{}, but reads as group '{}', not '{}'", what, found->group, group),
+        {{"--group is not the mapping's", fmt::format("-G {}, or change consumer_group_id", found->group)}});
+  }
+  return Finding::passed(
+      fmt::format("{}; last result: {}", what, found->last_result.empty() ? "none yet" : found->last_result));
+}
+
+Finding ask_mappings(const std::string& region, const std::string& topic, const std::string& group,
+                     const std::string& function, Millis timeout) {
+  const std::string where = region.empty() ? aws::region_from(aws::process_environment).value_or("") : region;
+  if (where.empty()) return Finding::skipped("no AWS region is known (--region or AWS_REGION)");
+  const auto endpoint = aws::service_endpoint(aws::process_environment, "LAMBDA", "lambda", where);
+  if (!endpoint) return Finding::of(endpoint.error());
+  AwsSession session(where);
+  aws::Service service(session.client(), session.credentials(), session.clock(),
+                       {.name = "Lambda", .endpoint = *endpoint, .region = where, .signing_name = "lambda"});
+  const auto until = session.clock().steady() + std::chrono::milliseconds{timeout.count()};
+  const auto mappings = aws::list_event_source_mappings(service, function, until);
+  if (mappings) return mapping_finding(*mappings, topic, group, function);
+  if (mappings.error().kind == ErrorKind::kPermission) {
+    return Finding::skipped(fmt::format("this identity may not ask ({})", mappings.error().message));
+  }
+  return Finding::of(mappings.error());
 }
 
 }  // namespace culvert

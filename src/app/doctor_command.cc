@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "adapters/aws/credentials.h"
+#include "adapters/aws/service.h"
+#include "app/aws_session.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/doctor_cloud.h"
@@ -33,12 +35,23 @@ class DoctorCommand final : public Command {
  private:
   void declare_walk(OptionSet& options);
   Finding look_at_options(CommandContext& context);
+  Finding look_at_secret(CommandContext& context);
+  // Reads secrets, then makes kafka_.
+  Result<void> prepare_kafka(CommandContext& context);
+  [[nodiscard]] std::string region() const;
+  [[nodiscard]] std::vector<http::Endpoint> known_clocks() const;
   [[nodiscard]] std::optional<Definition> wanted_definition() const;
   [[nodiscard]] std::vector<Hop> hops(CommandContext& context);
-  void add_cloud_hops(std::vector<Hop>& hops);
+  void add_cloud_hops(std::vector<Hop>& hops, CommandContext& context);
   void add_kafka_hops(std::vector<Hop>& hops, const Clock& clock);
   void add_table_hops(std::vector<Hop>& hops);
   [[nodiscard]] bool given(std::string_view name) const { return options_->find(name)->given; }
+  [[nodiscard]] bool asks_for_kafka() const { return given("bootstrap-server") || given("connection"); }
+  // Documents that are read before it is known how to reach Kafka.
+  [[nodiscard]] bool has_documents() const { return given("connection") || given("credentials"); }
+  [[nodiscard]] bool dynamodb() const { return given("table") && table_options_.table().kind == TableKind::kDynamoDb; }
+  [[nodiscard]] bool needs_aws() const;
+  [[nodiscard]] bool kafka_needs_aws() const;
 
   OptionSet* options_ = nullptr;
   KafkaOptions kafka_options_;
@@ -47,6 +60,10 @@ class DoctorCommand final : public Command {
   std::vector<std::string> definition_names_;
   DoctorKafkaOptions walk_;
   bool from_analytics_ = false;
+  std::string connection_;  // as given
+  std::string credentials_;
+  std::string function_;
+  std::optional<Connection> hand_over_;
   DoctorFormat format_ = DoctorFormat::kText;
 
   std::unique_ptr<DoctorKafka> kafka_;  // made by the options hop
@@ -58,6 +75,13 @@ void DoctorCommand::declare(OptionSet& options) {
   kafka_options_.declare(options, GroupOption::kRequired);
   table_options_.declare(options, TableUse::kRead);
   for (const char* name : {"bootstrap-server", "topic", "group", "table"}) options.find(name)->required = false;
+  for (const auto& [name, kept] : {std::pair{"connection", &connection_}, std::pair{"credentials", &credentials_}}) {
+    Option* option = options.find(name);
+    option->apply = [kept = kept, inner = option->apply](std::string_view text, const OptionSource& source) {
+      *kept = text;
+      return inner(text, source);
+    };
+  }
   declare_walk(options);
   const std::size_t before = options.options().size();
   definition_options_.declare(options);
@@ -69,6 +93,8 @@ void DoctorCommand::declare_walk(OptionSet& options) {
   options.heading("The walk");
   options.flag("from-analytics", &from_analytics_,
                "This is the account (or network) that consumes: brokers must be found at private addresses.");
+  options.text("function", "NAME|ARN", &function_,
+               "The function whose event source mapping reads the topic; --from-analytics looks for any.");
   options.integer("generation", {1, std::int64_t{1} << 31}, &walk_.generation,
                   "The topic's incarnation, as consume was told.");
   options.duration("idle-timeout", &walk_.idle_timeout,
@@ -105,11 +131,10 @@ std::optional<Definition> DoctorCommand::wanted_definition() const {
 
 Finding DoctorCommand::look_at_options(CommandContext& context) {
   std::string found;
-  if (given("bootstrap-server")) {
-    auto target = kafka_options_.target(context.log);
-    if (!target) return Finding::of(target.error());
-    kafka_ = std::make_unique<DoctorKafka>(*std::move(target), walk_, context.log);
-    if (auto usable = kafka_->check(); !usable) return Finding::of(usable.error());
+  if (asks_for_kafka() && has_documents()) {
+    found = given("connection") ? fmt::format("brokers as {} says", connection_) : "the login of " + credentials_;
+  } else if (asks_for_kafka()) {
+    if (auto ready = prepare_kafka(context); !ready) return Finding::of(ready.error());
     found = fmt::format("brokers {}", kafka_->target().bootstrap_servers);
     if (!kafka_->target().topic.empty()) found += fmt::format("; topic {}", kafka_->target().topic);
     if (!kafka_->target().group.empty()) found += fmt::format("; group {}", kafka_->target().group);
@@ -121,25 +146,87 @@ Finding DoctorCommand::look_at_options(CommandContext& context) {
   return Finding::passed(found);
 }
 
-void DoctorCommand::add_cloud_hops(std::vector<Hop>& hops) {
-  hops.push_back({"clock", {}, [] { return clock_finding(std::nullopt, kernel_time()); }});
-  hops.push_back({"credentials", {"options"}, [this] {
-                    const TableSpec& table = table_options_.table();
-                    if (!given("table") || table.kind != TableKind::kDynamoDb) {
-                      return Finding::skipped("nothing here needs AWS credentials");
+Result<void> DoctorCommand::prepare_kafka(CommandContext& context) {
+  auto target = kafka_options_.target(context.log);
+  if (!target) return target.error();
+  kafka_ = std::make_unique<DoctorKafka>(*std::move(target), walk_, context.log);
+  return kafka_->check();
+}
+
+Finding DoctorCommand::look_at_secret(CommandContext& context) {
+  if (!has_documents()) return Finding::skipped("neither --connection nor --credentials was given");
+  if (given("connection")) {
+    const auto text = read_document(connection_);
+    if (!text) return Finding::of(text.error());
+    auto connection = parse_connection(*text, connection_);
+    if (!connection) return Finding::of(connection.error());
+    if (connection->client_idle_ms_max && !walk_.idle_timeout) {
+      walk_.idle_timeout = Millis{*connection->client_idle_ms_max + 1};  // that long is still right
+    }
+    hand_over_ = *std::move(connection);
+  }
+  if (auto ready = prepare_kafka(context); !ready) return Finding::of(ready.error());
+  return hand_over_ ? connection_finding(*hand_over_) : Finding::passed("the login's secret can be read");
+}
+
+std::string DoctorCommand::region() const {
+  if (!table_options_.table().region.empty()) return table_options_.table().region;
+  return hand_over_ ? hand_over_->region : aws::region_from(aws::process_environment).value_or("");
+}
+
+bool DoctorCommand::needs_aws() const {
+  // --from-analytics alone asks about mappings too, but does not insist on an answer.
+  return dynamodb() || kafka_needs_aws() || given("function");
+}
+
+bool DoctorCommand::kafka_needs_aws() const {
+  return connection_.starts_with("secret:") || credentials_.starts_with("secret:") || given("auth");
+}
+
+// Servers of AWS's that will be talked to anyway.
+std::vector<http::Endpoint> DoctorCommand::known_clocks() const {
+  std::vector<http::Endpoint> found;
+  const auto add = [&](const Result<http::Endpoint>& endpoint) {
+    if (endpoint) found.push_back(*endpoint);  // one that cannot be told is the hop's fault that needs it
+  };
+  const std::string where = region();
+  if (dynamodb() && !table_options_.table().endpoint_url.empty()) {
+    const auto url = http::parse_url(table_options_.table().endpoint_url);
+    if (url) found.push_back(url->endpoint);
+  } else if (dynamodb() && !where.empty()) {
+    add(aws::service_endpoint(aws::process_environment, "DYNAMODB", "dynamodb", where));
+  }
+  if (connection_.starts_with("secret:") && !where.empty()) {
+    add(aws::service_endpoint(aws::process_environment, "SECRETS_MANAGER", "secretsmanager", where));
+  }
+  return found;
+}
+
+void DoctorCommand::add_cloud_hops(std::vector<Hop>& hops, CommandContext& context) {
+  hops.push_back({"clock", {}, [this, &context] {
+                    for (const http::Endpoint& endpoint : known_clocks()) {
+                      const auto comparison = compare_clock(endpoint, walk_.timeout, context.clock);
+                      if (comparison) return clock_finding(comparison, kernel_time());
                     }
-                    return credentials_finding(table.region, walk_.timeout);
+                    return clock_finding(std::nullopt, kernel_time());
                   }});
+  hops.push_back({"credentials", {"options"}, [this] {
+                    if (!needs_aws()) return Finding::skipped("nothing here needs AWS credentials");
+                    return credentials_finding(region(), walk_.timeout);
+                  }});
+  std::vector<std::string_view> needs{"options"};
+  if (kafka_needs_aws()) needs.emplace_back("credentials");
+  hops.push_back({"secret", std::move(needs), [this, &context] { return look_at_secret(context); }});
 }
 
 void DoctorCommand::add_kafka_hops(std::vector<Hop>& hops, const Clock& clock) {
   const auto add = [&](std::string_view name, std::vector<std::string_view> needs, std::function<Finding()> run) {
     hops.push_back({name, std::move(needs), [this, run = std::move(run)] {
-                      return kafka_ ? run() : Finding::skipped("no --bootstrap-server was given");
+                      return kafka_ ? run() : Finding::skipped("neither --bootstrap-server nor --connection was given");
                     }});
   };
   const auto now = [&clock] { return std::chrono::floor<std::chrono::seconds>(clock.wall()); };
-  add("names", {"options"}, [this] { return kafka_->names(); });
+  add("names", {"options", "secret"}, [this] { return kafka_->names(); });
   add("tcp", {"options", "names"}, [this] { return kafka_->tcp(); });
   add("tls", {"tcp"}, [this, now] { return kafka_->tls(now()); });
   add("protocol", {"tls"}, [this] { return kafka_->protocol(); });
@@ -156,21 +243,33 @@ void DoctorCommand::add_table_hops(std::vector<Hop>& hops) {
                       return table_ ? run() : Finding::skipped("no --table was given");
                     }});
   };
-  add("table", {"options", "credentials"}, [this] { return table_->look(); });
+  std::vector<std::string_view> needs{"options"};
+  if (dynamodb()) needs.emplace_back("credentials");
+  add("table", std::move(needs), [this] { return table_->look(); });
   add("write", {"table"}, [this] { return table_->write(); });
   add("position", {"read", "table"}, [this] {
     if (!kafka_ || kafka_->target().topic.empty()) return Finding::skipped("no --topic was given");
     return kafka_->position(table_->checkpoints());
   });
-  hops.push_back({"idle", {"options"}, [this] {
-                    return kafka_ ? kafka_->idle() : Finding::skipped("no --bootstrap-server was given");
+  hops.push_back({"idle", {"options", "secret"}, [this] {
+                    return kafka_ ? kafka_->idle()
+                                  : Finding::skipped("neither --bootstrap-server nor --connection was given");
+                  }});
+  needs = {"options"};
+  if (given("function")) needs.emplace_back("credentials");
+  hops.push_back({"mapping", std::move(needs), [this] {
+                    if (!from_analytics_ && !given("function")) {
+                      return Finding::skipped("neither --from-analytics nor --function was given");
+                    }
+                    return ask_mappings(region(), kafka_ ? kafka_->target().topic : "",
+                                        kafka_ ? kafka_->target().group : "", function_, walk_.timeout);
                   }});
 }
 
 std::vector<Hop> DoctorCommand::hops(CommandContext& context) {
   std::vector<Hop> all;
   all.push_back({"options", {}, [this, &context] { return look_at_options(context); }});
-  add_cloud_hops(all);
+  add_cloud_hops(all, context);
   add_kafka_hops(all, context.clock);
   add_table_hops(all);
   return all;
@@ -186,8 +285,9 @@ std::string DoctorCommand::refused(const Error& error) const {
 }
 
 Result<int> DoctorCommand::run(CommandContext& context) {
-  if (!given("bootstrap-server") && !given("table")) {
-    return Error::fatal(ErrorKind::kUsage, "nothing to look at: give --bootstrap-server (-b), --table or both");
+  if (!asks_for_kafka() && !given("table")) {
+    return Error::fatal(ErrorKind::kUsage,
+                        "nothing to look at: give --bootstrap-server (-b) or --connection, --table, or both");
   }
   walk_.private_addresses = from_analytics_;
   walk_.dns.total_most = std::chrono::milliseconds{walk_.timeout.count()};
@@ -224,6 +324,8 @@ CommandSpec doctor_command() {
       {{"the whole path of a consumer",
         "culvert doctor -b localhost:9092 -t readings -G windows --table sqlite:windows.db"},
        {"a table alone", "culvert doctor --table sqlite:windows.db"},
+       {"from the account that consumes, by the stream account's hand-over",
+        "culvert doctor --from-analytics --connection secret:ARN -t readings -G windows --table dynamodb:readings"},
        {"for a program", "culvert doctor -b localhost:9092 -t readings --format json"}},
       {{0, "no hop is broken"},
        {65, "first fault: table, definition or log contradict each other"},

@@ -94,13 +94,15 @@ class Validate(CulvertTest):
                                     "com.amazonaws.vpce.eu-central-1.vpce-svc-0a"}
         text = json.dumps(document, indent=1)
         lines = self.validate("connection.json", text, 78)
-        for what, member in ((r"version is not 1", '"version"'), (r"'scarm' is not one of .*'scram'\?", '"authentication"'),
+        for what, member in ((r"version is not 1", '"version"'),
+                             (r"'scarm' is not one of .*'scram'\?", '"authentication"'),
                              (r"unknown member 'regoin' \(did you mean 'region'\?\)", '"regoin"'),
                              (r"port is not a whole number", "96000"), (r"'b' is not a broker's id", '"b"'),
                              (r"unknown member 'prot' \(did you mean 'port'\?\)", '"prot"'),
                              (r"service_name and zone_ids come together", '"b"')):
             number = 1 + next(i for i, line in enumerate(text.splitlines()) if member in line)
-            self.assertTrue(any(line.startswith(f"connection.json: line {number}: ") for line in lines), (member, lines))
+            start = f"connection.json: line {number}: "
+            self.assertTrue(any(line.startswith(start) for line in lines), (member, lines))
             self.assertRegex("\n".join(lines), what)
 
     def test_document_that_is_no_json(self):

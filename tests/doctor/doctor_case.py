@@ -4,8 +4,8 @@ import json
 
 from culvert_test.runner import CulvertTest
 
-HOPS = ["options", "clock", "credentials", "names", "tcp", "tls", "protocol", "login", "advertised", "topic", "read",
-        "group", "table", "write", "position", "idle"]
+HOPS = ["options", "clock", "credentials", "secret", "names", "tcp", "tls", "protocol", "login", "advertised", "topic",
+        "read", "group", "table", "write", "position", "idle", "mapping"]
 
 
 class DoctorCase(CulvertTest):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Servers that misbehave in one way each: TCP, TLS and DNS, on loopback and a free port."""
 import contextlib
+import http.client
+import http.server
+import json
 import socket
 import socketserver
 import ssl
 import struct
 import threading
+import time
 
 
 class _Tcp(socketserver.ThreadingTCPServer):
@@ -142,3 +146,61 @@ class DnsServer:
 
 def _wire_name(name):
     return b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0"
+
+
+class AwsServer:
+    """Secrets Manager, Lambda and DynamoDB on one port.  `answers`: the last part of X-Amz-Target, or a path's start ->
+    (status, body); everything else goes to `behind` (a DynamoDB).  `shift_s` moves the clock of its Date header."""
+
+    def __init__(self, answers=None, behind=None, shift_s=0):
+        answers = answers or {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string(time.time() + shift_s)
+
+            def do_GET(self):
+                self._answer(next((a for name, a in answers.items() if self.path.startswith(name)), (404, {})))
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+                if operation in answers:
+                    self._answer(answers[operation])
+                    return
+                connection = http.client.HTTPConnection("127.0.0.1", behind, timeout=10)
+                with contextlib.closing(connection):
+                    kept = ("X-Amz-Target", "Content-Type", "X-Amz-Date", "Authorization")
+                    connection.request("POST", "/", body, {name: self.headers[name] for name in kept})
+                    response = connection.getresponse()
+                    self._answer((response.status, json.loads(response.read() or b"{}")))
+
+            def _answer(self, answer):
+                status, body = answer
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.0")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self):
+        self._thread.start()
+        return self
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
