@@ -65,7 +65,6 @@ void append_row(std::string& out, const std::string& left, std::string_view righ
 }
 
 std::string option_names(const Option& option) {
-  if (option.positional) return "  " + option.value_name;
   std::string out = option.letter == 0 ? "      " : fmt::format("  -{}, ", option.letter);
   out += "--" + option.name;
   if (!option.value_name.empty()) out += " " + option.value_name;

@@ -56,11 +56,7 @@ class CommandLine {
       const std::string names =
           option.letter == 0 ? "--" + option.name : fmt::format("-{},--{}", option.letter, option.name);
       std::vector<std::string>& values = found_.emplace_back();
-      if (option.positional) {
-        takes_word_ = true;
-        parsed_.push_back(nullptr);
-        continue;
-      }
+      if (option.positional) word_option_ = parsed_.size();
       if (option.value_name.empty()) {
         CLI::Option* added = app_.add_flag(names);
         added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -88,15 +84,16 @@ class CommandLine {
 
   // Values of the i-th option; a flag that is there has the value `true`.
   [[nodiscard]] std::vector<std::string> values(std::size_t i) const {
-    if (parsed_[i] == nullptr) return words_;
-    return parsed_[i]->count() == 0 ? std::vector<std::string>() : parsed_[i]->results();
+    std::vector<std::string> found = parsed_[i]->count() == 0 ? std::vector<std::string>() : parsed_[i]->results();
+    if (i == word_option_) found.insert(found.end(), words_.begin(), words_.end());
+    return found;
   }
 
  private:
   Result<void> check_extras() {
     for (const std::string& extra : app_.remaining()) {
       if (extra == "--") continue;
-      if (takes_word_ && words_.empty() && !extra.empty() && extra.front() != '-') {
+      if (word_option_ && words_.empty() && !extra.empty() && extra.front() != '-') {
         words_.push_back(extra);
         continue;
       }
@@ -116,8 +113,8 @@ class CommandLine {
   std::deque<std::vector<std::string>> found_;  // CLI11 keeps pointers into it
   std::vector<CLI::Option*> parsed_;
   std::vector<std::string> known_;
-  bool takes_word_ = false;
-  std::vector<std::string> words_;  // the positional option's
+  std::optional<std::size_t> word_option_;  // that a bare word is the value of
+  std::vector<std::string> words_;
 };
 
 // ---- Configuration file ---------------------------------------------------------------------------------------------
