@@ -8,6 +8,7 @@
 // See     docs/semantics.md: readings; docs/formats.md: dead-letter reasons.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "model/record.h"
@@ -24,6 +25,14 @@ class Decoder {
   // kNone: `reading` is filled and valid until the next call or until the record's bytes go away.
   // Otherwise `reading` is unspecified and detail() says what was wrong, for people.
   virtual DeadLetterReason decode(const Record& record, Reading& reading) = 0;
+
+  // As many records from the front as are good and need no thought, which is nearly all of them nearly always: their
+  // readings are filled and borrow from the records alone.  About the record behind them nothing is said, whatever the
+  // result is: decode() judges it.
+  virtual std::size_t decode_run(std::span<const Record> records, std::span<Reading> readings) {
+    (void)records, (void)readings;
+    return 0;
+  }
 
   // About the last decode() that did not return kNone.
   [[nodiscard]] virtual std::string detail() const = 0;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace culvert {
@@ -37,6 +38,20 @@ DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
     return DeadLetterReason::kNone;
   }
   return decode_unshaped(record, reading);
+}
+
+std::size_t JsonDecoder::decode_run(std::span<const Record> records, std::span<Reading> readings) {
+  const RecordShape& shape = *shape_;
+  const std::size_t count = std::min(records.size(), readings.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    const Record& record = records.data()[i];  // not by [], which checks the index a second time
+    Reading& reading = readings.data()[i];
+    if (!record.value || record.value->size() > bytes_max_ || !shape.match(*record.value, timestamps_, reading) ||
+        is_future(record, reading)) [[unlikely]] {
+      return i;
+    }
+  }
+  return count;
 }
 
 // What the shaped path did not take, or took and found to be ahead of its record.

@@ -37,6 +37,8 @@ class JsonDecoder final : public Decoder {
   explicit JsonDecoder(const Definition& definition, ShapedPath shaped_path = ShapedPath::kOn);
 
   DeadLetterReason decode(const Record& record, Reading& reading) override;
+  // Records of the shape that matched last.
+  std::size_t decode_run(std::span<const Record> records, std::span<Reading> readings) override;
   [[nodiscard]] std::string detail() const override;
 
   // How many records were read in general: neither refused for their size nor taken by the shaped path.

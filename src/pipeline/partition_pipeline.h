@@ -148,21 +148,34 @@ class PartitionPipeline {
   PartitionPipeline(const PipelineOptions& options, Decoder& decoder, PipelineStart start);
 
   // fold (partition_pipeline_fold.cc)
-  void fold_plain(const Record& record);
-  void fold_special(const Record& record);
+  // How many records from the front it folded; 0: the first one needs fold_one().  Only while plain_.
+  std::size_t fold_run(std::span<const Record> records);
+  void fold_one(const Record& record);
+  void check_order(const Record& record) const;
   void fold_batch(std::span<const Record> records);
   [[nodiscard]] std::vector<ItemKey> batch_keys(std::span<const Record> records);
   void process(const Record& record, bool counted);
   bool filter_covered(const Record& record);
   void set_aside(const Record& record, DeadLetterReason reason, std::string detail);
-  bool fold_reading(const Record& record, const Reading& reading);
+  // False: late for all of its windows.
+  bool fold_reading(const Record& record, const Reading& reading) {
+    if (reading.event_time >= hot_start_ && reading.event_time < hot_end_ && record.offset >= load_before_) [[likely]] {
+      contribute(*hot_pane_, record, reading, false);
+      return true;
+    }
+    return fold_elsewhere(record, reading);
+  }
+  bool fold_elsewhere(const Record& record, const Reading& reading);
   bool fold_windows(const Record& record, const Reading& reading);
   bool fold_window(const Record& record, const Reading& reading, const Window& window);
   void contribute(Bucket& bucket, const Record& record, const Reading& reading, bool checked);
   Bucket& bucket(Buckets& buckets, EventTime start, EventTime end, const Record& record);
   [[nodiscard]] bool late(EventTime window_end) const { return window_end.value() <= late_before_ms_; }
   [[nodiscard]] std::string late_detail(const std::vector<Window>& missed) const;
-  void raise(EventTime event_time);
+  void raise(EventTime event_time) {
+    if (!running_.max_event_time || event_time > *running_.max_event_time) raise_thresholds(event_time);
+  }
+  void raise_thresholds(EventTime event_time);
   void join_known(Offset offset);
   void set_plain_from();
   void set_thresholds();
@@ -214,6 +227,10 @@ class PartitionPipeline {
   std::int64_t counted_ = 0;  // records in running_.counts that this pipeline added
   bool count_limit_hit_ = false;
   std::size_t device_heap_bytes_ = 0;
+
+  // Records are decoded in runs of so many: their readings stay in the first-level cache until they are folded.
+  static constexpr std::size_t kRunMost = 64;
+  std::array<Reading, kRunMost> readings_{};
 
   // Cached for the hot path; all derived from the above.
   Bucket* hot_pane_ = nullptr;

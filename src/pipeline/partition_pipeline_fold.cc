@@ -14,6 +14,7 @@ namespace culvert {
 
 namespace {
 
+constexpr std::string_view kAscending = "records must be given in ascending order";
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min();
 
 Error definition_error(const StreamPartition& where, const std::string& stored, const Definition& now) {
@@ -74,13 +75,13 @@ Result<void> PartitionPipeline::fold(std::span<const Record> records) {
   if (options_.definition.kind == WindowKind::kBatch) {
     fold_batch(records);
   } else {
-    for (const Record& record : records) {
-      CULVERT_CHECK(record.offset >= coverage_.read_next(), "records must be given in ascending order");
-      if (plain_) [[likely]] {
-        fold_plain(record);
-      } else {
-        fold_special(record);
+    while (!records.empty()) {
+      std::size_t folded = plain_ ? fold_run(records) : 0;
+      if (folded == 0) {
+        fold_one(records.front());
+        folded = 1;
       }
+      records = records.subspan(folded);
     }
   }
   coverage_.settle(running_);
@@ -92,14 +93,39 @@ Result<void> PartitionPipeline::fold(std::span<const Record> records) {
                   where_.name(), kCountMost));
 }
 
-void PartitionPipeline::fold_plain(const Record& record) {
-  ++stats_.read;
-  coverage_.extend_plain(record.offset.next(), running_);
-  process(record, true);
+// The steady state: decoding and folding take turns, each over some dozen records, so that both stay short loops.  What
+// follows is what fold_one() would do with the same records one after the other.
+std::size_t PartitionPipeline::fold_run(std::span<const Record> records) {
+  const std::size_t count = decoder_.decode_run(records, readings_);
+  if (count == 0) return 0;
+  check_order(records.front());
+  Offset next = records.front().offset;
+  coverage_.extend_plain(next.next(), running_);
+  Counts& counts = running_.counts;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Record& record = records.data()[i];  // not by [], which checks the index a second time
+    const Reading& reading = readings_.data()[i];
+    CULVERT_CHECK(record.offset >= next, kAscending);
+    next = record.offset.next();
+    ++(fold_reading(record, reading) ? counts.folded : counts.late);
+    raise(reading.event_time);
+    if (record.timestamp && record.timestamp > running_.max_timestamp) running_.raise_timestamp(*record.timestamp);
+    ++counts.records;
+  }
+  coverage_.extend_plain(next, running_);
+  const auto done = static_cast<std::int64_t>(count);
+  stats_.read += done;
+  counted_ += done;
+  return count;
 }
 
-void PartitionPipeline::fold_special(const Record& record) {
+void PartitionPipeline::fold_one(const Record& record) {
+  check_order(record);
   ++stats_.read;
+  if (plain_) {
+    coverage_.extend_plain(record.offset.next(), running_);
+    return process(record, true);
+  }
   join_known(record.offset);
   coverage_.settle(running_);
   const Progress before = running_;
@@ -180,6 +206,10 @@ void PartitionPipeline::set_aside(const Record& record, DeadLetterReason reason,
   dead_letters_.push_back(std::move(letter));
 }
 
+void PartitionPipeline::check_order(const Record& record) const {
+  CULVERT_CHECK(record.offset >= coverage_.read_next(), kAscending);
+}
+
 void PartitionPipeline::skip_to(Offset next) {
   if (next <= coverage_.read_next()) return;
   join_known(next);
@@ -189,14 +219,8 @@ void PartitionPipeline::skip_to(Offset next) {
 
 // --------------------------------------------------------------------------------------------------------- readings
 
-// False: late for all of its windows.
-bool PartitionPipeline::fold_reading(const Record& record, const Reading& reading) {
-  if (reading.event_time >= hot_start_ && reading.event_time < hot_end_) [[likely]] {
-    if (record.offset >= load_before_) {
-      contribute(*hot_pane_, record, reading, false);
-      return true;
-    }
-  }
+// A reading outside of the hot pane.  False: late for all of its windows.
+bool PartitionPipeline::fold_elsewhere(const Record& record, const Reading& reading) {
   const EventTime pane = assigner_.pane(reading.event_time);
   // Some of the pane's windows are late (or, with final emission, written already): they part company here.
   if (record.offset < load_before_ || assigner_.first_end(pane).value() <= by_window_ms_) {
@@ -284,8 +308,7 @@ std::optional<EventTime> PartitionPipeline::watermark() const {
   return *running_.max_event_time - options_.definition.out_of_orderness;
 }
 
-void PartitionPipeline::raise(EventTime event_time) {
-  if (running_.max_event_time && event_time <= *running_.max_event_time) return;
+void PartitionPipeline::raise_thresholds(EventTime event_time) {
   running_.max_event_time = event_time;
   set_thresholds();
   if (options_.emission == Emission::kFinal) seal_closed();
@@ -385,7 +408,7 @@ void PartitionPipeline::fold_batch(std::span<const Record> records) {
   std::vector<Decoded> readings;
   for (const Record& record : records) {
     ++stats_.read;
-    CULVERT_CHECK(record.offset >= coverage_.read_next(), "records must be given in ascending order");
+    check_order(record);
     join_known(record.offset);
     coverage_.settle(running_);
     const Progress before = running_;
