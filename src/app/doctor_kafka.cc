@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <chrono>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -246,7 +247,14 @@ Finding DoctorKafka::read() {
 
 Finding DoctorKafka::group() {
   if (target_.group.empty()) return Finding::skipped("no --group was given");
-  const auto group = admin_->group(target_.group, options_.timeout);
+  // On a young cluster, or while a coordinator moves, the group has none for a moment.
+  constexpr Millis kPause{100};
+  const auto until = std::chrono::steady_clock::now() + options_.timeout;
+  auto group = admin_->group(target_.group, options_.timeout);
+  while (!group && group.error().retriable && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(kPause);
+    group = admin_->group(target_.group, options_.timeout);
+  }
   const std::vector<Cause> grant{
       {"the user has no READ on the group", fmt::format("grant READ on group '{}' to this user", target_.group)},
       {"the group's name is another one", "compare --group with the rights that the stream account grants"}};
