@@ -277,6 +277,12 @@ Finding DoctorKafka::group() {
 }
 
 Finding DoctorKafka::position(const std::vector<PartitionCheckpoint>& checkpoints) {
+  // Asked again now that the checkpoints are known: a consumer that runs meanwhile would seem to be ahead of the log.
+  for (auto& [partition, range] : topic_log_.ranges) {
+    const auto now = admin_->log_range(target_.topic, partition, options_.timeout);
+    if (!now) return Finding::of(now.error());
+    range = *now;
+  }
   return position_finding(target_.topic, options_.generation, topic_log_, checkpoints);
 }
 

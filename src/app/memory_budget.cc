@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <string_view>
 
 #include "app/values.h"
 
@@ -20,13 +23,28 @@ constexpr std::int64_t kFetchMost = 64 * kMiB;
 constexpr std::int64_t kFetchLeast = 4 * kMiB;
 constexpr std::int64_t kDeltasLeast = 16 * kMiB;
 
+// Absent, or the word `max`, where the control group has no limit of its own.
+void lower_to(std::int64_t& bytes, const std::filesystem::path& file_of_limit) {
+  std::ifstream file(file_of_limit);
+  std::int64_t limit = 0;
+  if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
+}
+
 std::int64_t machine_bytes() {
   std::int64_t bytes = sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-  // Absent, or the word `max`, outside of a limited control group: then the machine's memory counts.
-  for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::ifstream file(path);
-    std::int64_t limit = 0;
-    if (file >> limit && limit > 0) bytes = std::min(bytes, limit);
+  const std::filesystem::path root = "/sys/fs/cgroup";
+  lower_to(bytes, root / "memory/memory.limit_in_bytes");
+  lower_to(bytes, root / "memory.max");
+  // In a service's own group (MemoryMax= of its unit) and in every one above it, the lowest limit counts.
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {
+    constexpr std::string_view kUnified = "0::/";
+    if (!line.starts_with(kUnified)) continue;
+    std::filesystem::path group = root;
+    for (const auto& part : std::filesystem::path(line.substr(kUnified.size()))) {
+      group /= part;
+      lower_to(bytes, group / "memory.max");
+    }
   }
   return bytes;
 }

@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "function" {
 
   statement {
     sid       = "MoveCheckpoints"
-    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem"]
     resources = [var.tables.checkpoints.arn]
   }
 
