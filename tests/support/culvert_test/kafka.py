@@ -16,7 +16,7 @@ import uuid
 
 from . import kafka_wire, ports
 from .certificates import Authority
-from .parts import ClassArchive, JarPart
+from .parts import ClassArchive, JarPart, compiled_jar
 from .process import Process, wait_until
 from .workspace import SupportError, build_directory, workspace
 
@@ -39,11 +39,21 @@ class Node:
     mtls_port: int
     admin_port: int
     controller_port: int
+    bearer_port: int
     process: Process | None = None
 
     @property
     def alive(self):
         return self.process is not None and self.process.alive
+
+
+@dataclasses.dataclass
+class Bearer:
+    """Who judges the tokens of the listener BEARER."""
+
+    validator: pathlib.Path         # Java source of a class that handles OAuthBearerValidatorCallback
+    properties: dict                # system properties for it
+    reauthentication_ms: int = 0    # how soon a connection must show a token again; 0: never
 
 
 class KafkaCluster:
@@ -56,11 +66,12 @@ class KafkaCluster:
                elsewhere; further_ports says where each listens on the first node
     names      further names for the brokers' certificate ("DNS:..", "IP:..")
     expired    the brokers' certificate ran out yesterday
+    bearer     a listener BEARER (TLS and SASL/OAUTHBEARER, access rules apply): see Bearer
     quick      False for measuring throughput: starts slower, runs with the optimising compiler
     """
 
     def __init__(self, nodes=1, secure=True, version="4.1.1", users=None, config=None, advertise=None, further=None,
-                 names=(), expired=False, quick=True, heap_mb=384):
+                 names=(), expired=False, bearer=None, quick=True, heap_mb=384):
         if version not in PARTS:
             raise SupportError(f"Kafka {version}: not one of {', '.join(PARTS)}")
         self.secure = secure
@@ -74,6 +85,7 @@ class KafkaCluster:
         self.further_ports = {name: ports.free_port() for name in self._further}
         self._names = names
         self._expired = expired
+        self._bearer = bearer
         self._quick = quick
         self._heap_mb = heap_mb
         self._part = None
@@ -83,7 +95,7 @@ class KafkaCluster:
     def _make_node(self, number):
         directory = self.directory / f"node{number}"
         directory.mkdir()
-        return Node(number, directory, *ports.free_ports(4))
+        return Node(number, directory, *ports.free_ports(5))
 
     # ---- addresses and credentials
 
@@ -101,6 +113,10 @@ class KafkaCluster:
     @property
     def admin_bootstrap(self):
         return ",".join(f"127.0.0.1:{node.admin_port}" for node in self.nodes)
+
+    @property
+    def bearer_bootstrap(self):
+        return ",".join(f"localhost:{node.bearer_port}" for node in self.nodes)
 
     @property
     def ca(self):
@@ -139,7 +155,8 @@ class KafkaCluster:
 
     def start(self):
         self._part = JarPart(PARTS[self.version])
-        self._archive = ClassArchive(self._part, MAIN_CLASS)
+        # One recorded with a further jar would be refused by everybody who starts without it.
+        self._archive = ClassArchive(self._part, MAIN_CLASS, record=self._bearer is None)
         if self.secure:
             self._make_certificates()
         for node in self.nodes:
@@ -338,6 +355,9 @@ class KafkaCluster:
         if self.secure:
             host, port = self._advertised(node)
             announced += [f"CLIENT://{host}:{port}", f"MTLS://localhost:{node.mtls_port}"]
+        if self._bearer is not None:
+            listeners["BEARER"] = ("SASL_SSL", node.bearer_port)
+            announced.append(f"BEARER://localhost:{node.bearer_port}")
         properties = {
             "process.roles": "broker,controller",
             "node.id": node.number,
@@ -366,6 +386,7 @@ class KafkaCluster:
             # A killed node is missed, and may register again, only after this time.
             "broker.session.timeout.ms": 3000,
             **(self._security() if self.secure else {}),
+            **(self._bearer_security() if self._bearer is not None else {}),
             **self._config,
         }
         text = "".join(f"{name}={value}\n" for name, value in properties.items())
@@ -386,6 +407,17 @@ class KafkaCluster:
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": f"User:{SUPER_USER};User:ANONYMOUS",  # ANONYMOUS comes in by ADMIN only
             "allow.everyone.if.no.acl.found": "false",
+        }
+
+    def _bearer_security(self):
+        listener = "listener.name.bearer"
+        mechanism = f"{listener}.oauthbearer"
+        return {
+            f"{listener}.sasl.enabled.mechanisms": "OAUTHBEARER",
+            f"{mechanism}.sasl.jaas.config":
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;",
+            f"{mechanism}.sasl.server.callback.handler.class": self._bearer.validator.stem,
+            f"{mechanism}.connections.max.reauth.ms": self._bearer.reauthentication_ms,
         }
 
     def _format(self, node):
@@ -424,6 +456,10 @@ class KafkaCluster:
                 "org.slf4j.simpleLogger.dateTimeFormat": "HH:mm:ss.SSS"}
 
     def _launch(self, node):
-        command = self._part.command(MAIN_CLASS, [node.directory / "server.properties"], self._heap_mb,
-                                     self._logging("warn"), self._quick, self._archive)
+        properties, further_jars = self._logging("warn"), []
+        if self._bearer is not None:
+            properties |= self._bearer.properties
+            further_jars.append(compiled_jar(self._bearer.validator, self._part))
+        command = self._part.command(MAIN_CLASS, [node.directory / "server.properties"], self._heap_mb, properties,
+                                     self._quick, self._archive, further_jars)
         node.process = Process(command, name=f"kafka-{node.number}", directory=node.directory)
