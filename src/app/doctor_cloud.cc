@@ -162,7 +162,19 @@ Finding ask_mappings(const std::string& region, const std::string& topic, const 
   if (mappings.error().kind == ErrorKind::kPermission) {
     return Finding::skipped(fmt::format("this identity may not ask ({})", mappings.error().message));
   }
-  return Finding::of(mappings.error());
+  // A closed network has no way to Lambda's API, and needs none: the mapping's pollers are not in it.
+  if (mappings.error().kind == ErrorKind::kUnavailable && function.empty()) {
+    return Finding::skipped(
+        fmt::format("Lambda's API is not reached from here; nothing in this network needs it: ask "
+                    "from elsewhere with --function NAME ({})",
+                    mappings.error().message));
+  }
+  Finding finding = Finding::of(mappings.error());
+  if (finding.causes.empty()) {
+    finding.causes = {{"this network has no way to Lambda's API",
+                       "ask from elsewhere, or give the network an interface endpoint for Lambda"}};
+  }
+  return finding;
 }
 
 }  // namespace culvert

@@ -100,6 +100,15 @@ class Tables(DoctorCase):
         self.assertEqual(hops["mapping"]["state"], "skipped")
         self.assertIn("this identity may not ask", hops["mapping"]["found"])
 
+    def test_lambda_is_out_of_reach(self):
+        """As in a closed network: a fault only if somebody asks for a function by its name."""
+        nowhere = {**self.direct, "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"}
+        hops = self.healthy(*TABLE, "--from-analytics", env=nowhere)
+        self.assertEqual(hops["mapping"]["state"], "skipped")
+        self.assertIn("--function", hops["mapping"]["found"])
+        self.broken("mapping", *TABLE, "--function", "f", env=nowhere, expect=69, found="refused",
+                    remedy="interface endpoint")
+
     def lambda_says(self, answer):
         server = self.own(AwsServer(answers={"/2015-03-31/event-source-mappings": answer}))
         return {**self.direct, "AWS_ENDPOINT_URL_LAMBDA": server.url}
