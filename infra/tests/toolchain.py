@@ -150,7 +150,8 @@ class Toolchain:
 
     def built_tofu(self):
         """OpenTofu from its Go module, for machines that have neither."""
-        return self._built_tool("tofu", "github.com/opentofu/opentofu/cmd/tofu", "about 5 minutes")
+        return self._built_tool("tofu", "github.com/opentofu/opentofu/cmd/tofu",
+                                "minutes on an idle machine, much longer on a busy one")
 
     def tflint(self):
         return self._built_tool("tflint", "github.com/terraform-linters/tflint", "about 2 minutes")
