@@ -155,20 +155,20 @@ CommandSpec bridge_command() {
       "writes the events that Lambda writes and hands them to a function, which is started here and served the Runtime "
       "API, or called at a URL. At least once, in order inside a partition, one batch of a partition at a time; a "
       "position is committed when its records succeeded or were discarded. SIGTERM or SIGINT waits for what is under "
-      "way, "
-      "commits and leaves the group; no process of the function outlives the bridge.",
+      "way, commits and leaves the group; no process of the function outlives the bridge.",
       {{"a function of one's own, batches of up to 500",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --batch-size 500"},
+        "culvert bridge -b localhost:9092 -t readings -G fn --function ./bootstrap --batch-size 500"},
        {"culvert's function, four instances, into a DynamoDB on this machine",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./culvert-lambda --concurrency 4 --create-table "
+        "culvert bridge -b localhost:9092 -t readings -G fn --function ./culvert-lambda --concurrency 4 --create-table "
         "--env CULVERT_TABLE=dynamodb:windows --env AWS_ENDPOINT_URL_DYNAMODB=http://localhost:8000"},
        {"give up after three attempts, alone with the bad record",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --mode provisioned --bisect "
+        "culvert bridge -b localhost:9092 -t readings -G fn --function ./bootstrap --mode provisioned --bisect "
         "--maximum-retry-attempts 2 --on-failure discarded/"},
        {"a container image with AWS's runtime interface emulator",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function http://localhost:9000"},
+        "culvert bridge -b localhost:9092 -t readings -G fn --function http://localhost:9000"},
        {"what at-least-once allows",
-        "culvert bridge -b localhost:9092 -t sensors -G fn --function ./bootstrap --chaos recut,duplicate,drop-reply"}},
+        "culvert bridge -b localhost:9092 -t readings -G fn --function ./bootstrap --chaos "
+        "recut,duplicate,drop-reply"}},
       {{65, "the group's position is above the log's end: the topic was made anew"},
        {69, "Kafka cannot be reached"},
        {74, "the on-failure directory's disk is full, read-only or failing"},

@@ -199,17 +199,18 @@ CommandSpec consume_command() {
       "of the process and of each of its partitions. Under a service manager (NOTIFY_SOCKET) it says when partitions "
       "are assigned, that it is alive, and when it stops.",
       {{"windows of one minute in a SQLite file",
-        "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db"},
+        "culvert consume -b localhost:9092 -t readings -G windows --table sqlite:windows.db"},
        {"the same in DynamoDB, for trying it on this machine",
-        "culvert consume -b localhost:9092 -t temps -G w --table dynamodb:w --create-table --endpoint-url "
+        "culvert consume -b localhost:9092 -t readings -G windows --table dynamodb:windows --create-table "
+        "--endpoint-url "
         "http://localhost:8000"},
        {"hopping windows, only when closed",
-        "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --window 60s --advance 10s --emit "
-        "final"},
+        "culvert consume -b localhost:9092 -t readings -G windows --table sqlite:hopping.db --window 60s "
+        "--advance 10s --emit final"},
        {"with a dashboard at http://127.0.0.1:8080 and metrics at /metrics",
-        "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:windows.db --listen 8080"},
+        "culvert consume -b localhost:9092 -t readings -G windows --table sqlite:windows.db --listen 8080"},
        {"what is there now, then stop",
-        "culvert consume -b localhost:9092 -t sensors -G windows --table sqlite:w.db --exit-at-end"}},
+        "culvert consume -b localhost:9092 -t readings -G windows --table sqlite:windows.db --exit-at-end"}},
       {{65, "the table, its definition or the topic's incarnation contradict what was asked"},
        {69, "Kafka or the table cannot be reached"},
        {74, "the table's disk is full, read-only or failing"},

@@ -89,7 +89,7 @@ CommandSpec dashboard_command() {
       "`consume --listen` and `demo` serve the same page from inside a consumer, without reading the table.",
       {{"a SQLite table", "culvert dashboard --table sqlite:windows.db"},
        {"with the lag, at a port of your choice",
-        "culvert dashboard --table sqlite:windows.db -b localhost:9092 -t sensors -G windows --listen 8080"},
+        "culvert dashboard --table sqlite:windows.db -b localhost:9092 -t readings -G windows --listen 8080"},
        {"from another machine, behind a token",
         "culvert dashboard --table sqlite:windows.db --listen 0.0.0.0:8080 --listen-public --listen-token-file "
         "token.txt"}},

@@ -59,8 +59,8 @@ CommandSpec dead_letters_list_command() {
       "Prints the dead letters of a table, ordered by position: records that could not be decoded or came too late, "
       "with "
       "the reason and their bytes.",
-      {{"for people", "culvert dead-letters list --table sqlite:telemetry.sqlite"},
-       {"the bytes of each, for a program", "culvert dead-letters list --table sqlite:telemetry.sqlite --format json"}},
+      {{"for people", "culvert dead-letters list --table sqlite:windows.db"},
+       {"the bytes of each, for a program", "culvert dead-letters list --table sqlite:windows.db --format json"}},
       {{65, "the file is no culvert table, or of another version"}},
       [] { return std::unique_ptr<Command>(std::make_unique<DeadLettersListCommand>()); }};
 }

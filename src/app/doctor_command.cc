@@ -325,7 +325,7 @@ CommandSpec doctor_command() {
         "culvert doctor -b localhost:9092 -t readings -G windows --table sqlite:windows.db"},
        {"a table alone", "culvert doctor --table sqlite:windows.db"},
        {"from the account that consumes, by the stream account's hand-over",
-        "culvert doctor --from-analytics --connection secret:ARN -t readings -G windows --table dynamodb:readings"},
+        "culvert doctor --from-analytics --connection secret:ARN -t readings -G windows --table dynamodb:windows"},
        {"for a program", "culvert doctor -b localhost:9092 -t readings --format json"}},
       {{0, "no hop is broken"},
        {65, "first fault: table, definition or log contradict each other"},

@@ -23,10 +23,7 @@ constexpr std::array<ExitMeaning, 8> kExitCodes{{{0, "done"},
                                                  {78, "options or configuration files cannot be used"}}};
 
 // Appends `text` in lines of at most `columns`; all but the first begin at `indent`, where the cursor stands now.
-// `more` ends a line that goes on.
-void append_wrapped(std::string& out, std::string_view text, std::size_t indent, std::size_t columns,
-                    std::string_view more = "") {
-  columns -= more.size();
+void append_wrapped(std::string& out, std::string_view text, std::size_t indent, std::size_t columns) {
   std::size_t column = indent;
   bool first = true;
   while (!text.empty()) {
@@ -34,7 +31,6 @@ void append_wrapped(std::string& out, std::string_view text, std::size_t indent,
     const std::string_view word = text.substr(0, blank);
     text = blank == std::string_view::npos ? std::string_view{} : text.substr(blank + 1);
     if (!first && column + 1 + word.size() > columns) {
-      out += more;
       out += '\n';
       out.append(indent, ' ');
       column = indent;
@@ -47,6 +43,30 @@ void append_wrapped(std::string& out, std::string_view text, std::size_t indent,
     out += word;
     column += word.size();
     first = false;
+  }
+  out += '\n';
+}
+
+// A command line as a shell takes it, in lines of at most `columns` that are broken between options: an option and its
+// value stay together.
+void append_command(std::string& out, std::string_view command, std::size_t columns) {
+  constexpr std::string_view kMore = " \\\n      ";
+  constexpr std::size_t kIndent = 2;
+  constexpr std::size_t kMoreIndent = 6;
+  out.append(kIndent, ' ');
+  std::size_t column = kIndent;
+  while (!command.empty()) {
+    const auto next = command.find(" -", 1);
+    const std::string_view part = command.substr(0, next);
+    command = next == std::string_view::npos ? std::string_view{} : command.substr(next);
+    if (column > kIndent && column + part.size() + 2 > columns) {  // 2: the mark of a line that goes on
+      out += kMore;
+      out += part.substr(1);
+      column = kMoreIndent + part.size() - 1;
+    } else {
+      out += part;
+      column += part.size();
+    }
   }
   out += '\n';
 }
@@ -160,8 +180,8 @@ std::string command_help(const CommandSpec& spec, const OptionSet& options, std:
   append_options(out, options, columns);
   if (!spec.examples.empty()) out += "\nExamples\n";
   for (const Example& example : spec.examples) {
-    out += fmt::format("  # {}\n  ", example.purpose);
-    append_wrapped(out, example.command_line, 2, columns, " \\");  // as a shell takes it
+    out += fmt::format("  # {}\n", example.purpose);
+    append_command(out, example.command_line, columns);
   }
   append_exit_codes(out, spec, columns);
   return out;

@@ -141,11 +141,11 @@ CommandSpec query_command() {
       "Prints the windows of a table, ordered by device and time, while it is being written or afterwards. A window is "
       "closed once its end is at or below the watermark of every partition that contributed to it; an open one is a "
       "preliminary result. The same table gives the same bytes.",
-      {{"everything", "culvert query --table sqlite:telemetry.sqlite"},
+      {{"everything", "culvert query --table sqlite:windows.db"},
        {"one device of a table in DynamoDB, without reading the others",
-        "culvert query --table dynamodb:telemetry --device 7"},
+        "culvert query --table dynamodb:windows --device 7"},
        {"one device for a program",
-        "culvert query --table sqlite:telemetry.sqlite --device 7 --from 2026-11-23T15:00:00Z --format json"}},
+        "culvert query --table sqlite:windows.db --device 7 --from 2026-11-23T15:00:00Z --format json"}},
       {{65, "the file is no culvert table, or of another version"}, {78, "a DynamoDB table is missing or is another"}},
       [] { return std::unique_ptr<Command>(std::make_unique<QueryCommand>()); }};
 }

@@ -235,9 +235,8 @@ CommandSpec dead_letters_redrive_command() {
       "fold what was set aside or given up, exactly once",
       "Reads every dead letter of a table again, as this version of culvert decodes it, and folds those that are "
       "readings by now into their windows; or, with --on-failure, replays the batches that an event source mapping "
-      "gave "
-      "up. Each record counts once, however often this is run and whoever writes meanwhile. Dead letters stay in the "
-      "table as the record of what happened.",
+      "gave up. Each record counts once, however often this is run and whoever writes meanwhile. Dead letters stay in "
+      "the table as the record of what happened.",
       {{"after an upgrade that reads what an older version could not",
         "culvert dead-letters redrive --table dynamodb:windows"},
        {"what would it do?", "culvert dead-letters redrive --table sqlite:windows.db --dry-run"},

@@ -59,7 +59,7 @@ CommandSpec verify_command() {
       "floating point, and compares them with the table. The table may be written meanwhile: an item must equal "
       "exactly "
       "those records that its offset fences say it holds, and nothing that a checkpoint covers may be missing.",
-      {{"after or during a run", "culvert verify -b localhost:9092 -t readings --table sqlite:telemetry.sqlite"}},
+      {{"after or during a run", "culvert verify -b localhost:9092 -t readings --table sqlite:windows.db"}},
       {{0, "the table is what the log says"},
        {65, "something differs, or the table was not made from this log"},
        {69, "the brokers cannot be reached"}},

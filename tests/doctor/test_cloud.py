@@ -3,9 +3,9 @@
 import json
 
 from culvert_test.dynamodb import DynamoDbLocal
+from culvert_test.fake_servers import AwsServer, DnsServer
 from culvert_test.runner import main
 from doctor_case import DoctorCase
-from fake_servers import AwsServer, DnsServer
 
 ARN = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:telemetry-AbCdEf"
 BROKER = "b-1.telemetry.kafka.eu-central-1.amazonaws.com"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """doctor against a real Kafka with TLS, SCRAM and ACLs, broken behind the listener: logins, rights, logs."""
 from culvert_test import ports
+from culvert_test.fake_servers import DnsServer, TcpServer, forward_to
 from culvert_test.kafka import KafkaCluster
 from culvert_test.runner import main
 from doctor_case import DoctorCase
-from fake_servers import DnsServer, TcpServer, forward_to
 
 TOPIC = "readings"
 GROUP = "windows"

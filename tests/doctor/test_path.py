@@ -8,10 +8,11 @@ import unittest
 
 from culvert_test import ports
 from culvert_test.certificates import Authority
+from culvert_test.fake_servers import (DnsServer, TcpServer, answer_http, close_at_once, reset_at_once,
+                                       say_nothing, tls_with)
 from culvert_test.runner import main
 from culvert_test.workspace import workspace
 from doctor_case import DoctorCase
-from fake_servers import (DnsServer, TcpServer, answer_http, close_at_once, reset_at_once, say_nothing, tls_with)
 
 BROKER = "b-1.cluster.kafka.test"
 

@@ -150,7 +150,7 @@ def _wire_name(name):
 
 class AwsServer:
     """Secrets Manager, Lambda and DynamoDB on one port.  `answers`: the last part of X-Amz-Target, or a path's start ->
-    (status, body); everything else goes to `behind` (a DynamoDB).  `shift_s` moves the clock of its Date header."""
+    (status, body); every other POST goes to `behind` (a DynamoDB).  `shift_s` moves the clock of its Date header."""
 
     def __init__(self, answers=None, behind=None, shift_s=0):
         answers = answers or {}
@@ -164,14 +164,17 @@ class AwsServer:
             def date_time_string(self, timestamp=None):
                 return super().date_time_string(time.time() + shift_s)
 
+            def _of_path(self):
+                return next((a for name, a in answers.items() if self.path.startswith(name)), None)
+
             def do_GET(self):
-                self._answer(next((a for name, a in answers.items() if self.path.startswith(name)), (404, {})))
+                self._answer(self._of_path() or (404, {}))
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-                if operation in answers:
-                    self._answer(answers[operation])
+                if known := answers.get(operation) or self._of_path():
+                    self._answer(known)
                     return
                 connection = http.client.HTTPConnection("127.0.0.1", behind, timeout=10)
                 with contextlib.closing(connection):
