@@ -16,6 +16,8 @@ namespace {
 
 constexpr Millis kLogQueryTimeout{2'000};
 constexpr Millis kRetryPause{500};
+// A log that ends below the committed offset is asked for so many times before that is believed.
+constexpr int kShortLogAttempts = 4;
 constexpr Millis kPollIdle{100};
 constexpr Millis kWatchInterval{5'000};
 constexpr Millis kCommitInterval{50};
@@ -371,6 +373,7 @@ void BridgeSession::on_assigned(const kafka::Assigned& assigned) {
   paused_.clear();
   end_at_.clear();
   end_now_.clear();
+  short_logs_.clear();
   start_not_before_ = {};
 }
 
@@ -403,10 +406,15 @@ Result<Offset> BridgeSession::where_to_start(const Claim& claim) {
   if (*committed) {
     const Offset next = **committed;
     if (next > range->log_end) {
+      const std::string where = fmt::format("{}: group '{}' has committed {} and the log ends at {}", name(),
+                                            settings_.consumer.group, next.value(), range->log_end.value());
+      if (++short_logs_[claim] < kShortLogAttempts) {
+        return Error::retriable_error(ErrorKind::kData, where + "; its leader may just have started");
+      }
       return Error::fatal(ErrorKind::kData,
-                          fmt::format("{}: group '{}' has committed {} and the log ends at {}: the topic was made anew "
-                                      "(use another group)",
-                                      name(), settings_.consumer.group, next.value(), range->log_end.value()));
+                          where +
+                              ": the topic was made anew, or an unclean leader election lost records (use another "
+                              "group)");
     }
     if (next >= range->log_start) return next;
     log_.warning("retention removed records before they were read",

@@ -146,6 +146,7 @@ class BridgeSession {
   std::vector<Claim> claims_;
   std::vector<Claim> to_start_;  // assigned, and where they begin is not known yet
   SteadyTime start_not_before_{};
+  std::map<Claim, int> short_logs_;  // how often a log ended below the committed offset
   std::map<Claim, Offset> end_at_;   // log end offset at assignment
   std::map<Claim, Offset> end_now_;  // as last heard
   std::set<Claim> paused_;

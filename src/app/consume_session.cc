@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/consume_session.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -15,6 +17,8 @@ constexpr Millis kLogQueryTimeout{10'000};
 constexpr Millis kPollIdle{100};
 constexpr Millis kPollBusy{2};  // something is on its way back from the table
 constexpr Millis kWatchInterval{5'000};
+// A log that ends below the checkpoint is asked for so many times more before that is believed.
+constexpr int kShortLogAttempts = 4;
 
 Millis since(SteadyTime start, SteadyTime now) { return std::chrono::duration_cast<Millis>(now - start); }
 
@@ -226,9 +230,17 @@ auto ConsumeSession::retried(std::string_view doing, Call call) -> decltype(call
   }
 }
 
-Result<LogState> ConsumeSession::log_state(const Claim& claim, bool need_wanted) {
+Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::optional<Checkpoint>& checkpoint,
+                                           int attempt) {
   const auto range = consumer_->log_range(claim.partition, kLogQueryTimeout);
   if (!range) return range.error();
+  if (checkpoint && checkpoint->next > range->log_end && attempt < kShortLogAttempts) {
+    return Error::retriable_error(
+        ErrorKind::kData,
+        fmt::format("topic '{}' partition {}: the log ends at {}, below the checkpoint's next "
+                    "offset {}; its leader may just have started",
+                    settings_.member.topic, claim.partition.value(), range->log_end.value(), checkpoint->next.value()));
+  }
   if (!topic_id_known_) {
     auto id = consumer_->topic_id(kLogQueryTimeout);
     if (!id) return id.error();
@@ -236,7 +248,7 @@ Result<LogState> ConsumeSession::log_state(const Claim& claim, bool need_wanted)
     topic_id_known_ = true;
   }
   LogState log{range->log_start, range->log_end, range->log_start, topic_id_};
-  if (!need_wanted) return log;
+  if (checkpoint) return log;
   if (settings_.start.kind == StartPosition::Kind::kLatest) log.wanted = range->log_end;
   if (settings_.start.kind == StartPosition::Kind::kTime) {
     const auto found = consumer_->offset_for_time(claim.partition, settings_.start.time, kLogQueryTimeout);
@@ -251,7 +263,8 @@ void ConsumeSession::load(const Claim& claim) {
     const StreamPartition where{settings_.member.topic, settings_.member.generation, claim.partition};
     auto checkpoint = retried("reading the checkpoint", [&] { return table_->load_checkpoint(where); });
     if (!checkpoint) return [this, error = checkpoint.error()] { fail(error); };
-    auto log = retried("asking for the log's ends", [&] { return log_state(claim, !checkpoint->has_value()); });
+    auto log = retried("asking for the log's ends",
+                       [&, attempt = 0]() mutable { return log_state(claim, *checkpoint, attempt++); });
     if (!log) return [this, error = log.error()] { fail(error); };
     return [this, claim, checkpoint = *checkpoint, log = *log] {
       end_at_.try_emplace(claim, log.end);

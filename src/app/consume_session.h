@@ -102,7 +102,8 @@ class ConsumeSession final : private MemberEffects {
   void handle(kafka::Polled polled);
   void on_revoked(const kafka::Revoked& revoked);
   void confirm_revoke();
-  [[nodiscard]] Result<LogState> log_state(const Claim& claim, bool need_wanted);
+  [[nodiscard]] Result<LogState> log_state(const Claim& claim, const std::optional<Checkpoint>& checkpoint,
+                                           int attempt);
   void check_deadlines();
   void check_watchdog();
   [[nodiscard]] bool at_end() const;

@@ -10,6 +10,7 @@ namespace culvert::kafka {
 namespace {
 
 // Errors of the protocol, by their numbers.
+constexpr int kOffsetOutOfRange = 1;
 constexpr int kNotLeader = 6;
 constexpr int kRequestTimedOut = 7;
 constexpr int kNotEnoughReplicas = 19;
@@ -45,6 +46,37 @@ TEST_F(Fault, FailingFetches) {
   broker->fail_requests(Request::kFetch, EmbeddedBroker::kDisconnect, 3);
   Reader reader(config);
   expect_all(reader, 500);
+}
+
+// As by a leader that has just started: the position is refused although the log holds it.
+TEST_F(Fault, ARefusedPositionIsAskedForAgainBeforeItIsBelieved) {
+  fill(config, 4, 500);
+  Reader reader(config, {.topic = kTopic, .group = kGroup, .batch_records_max = 50});
+  reader.poll_until([&] { return reader.received() >= 200; }, "some came");
+  broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 3);
+  fill(config, 4, 500, 500);
+  expect_all(reader, 1'000);
+  EXPECT_TRUE(reader.errors.empty()) << reader.errors.front().message;
+  broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 3);
+  fill(config, 4, 500, 1'000);
+  expect_all(reader, 1'500);
+  EXPECT_TRUE(reader.errors.empty()) << reader.errors.front().message;
+  reader.leave();
+}
+
+TEST_F(Fault, APositionThatStaysRefusedIsLost) {
+  fill(config, 4, 100);
+  Reader reader(config);
+  reader.poll_until([&] { return reader.received() == 400; }, "everything was read");
+  broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 100'000);
+  fill(config, 4, 100, 100);
+  reader.poll_until([&] { return !reader.errors.empty(); }, "the refusal was believed");
+  EXPECT_EQ(reader.errors.front().kind, ErrorKind::kData);
+  EXPECT_FALSE(reader.errors.front().retriable);
+  EXPECT_NE(reader.errors.front().message.find("at offset 100: the position is not in the log any more"),
+            std::string::npos)
+      << reader.errors.front().message;
+  EXPECT_EQ(reader.received(), 400u);
 }
 
 TEST_F(Fault, CoordinatorMovesAndAnswersWithErrors) {

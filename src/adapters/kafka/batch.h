@@ -9,7 +9,9 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -20,6 +22,17 @@
 
 namespace culvert::kafka {
 
+// The client said that the log does not hold the position (any more).  Until it is fetched from again, nothing that
+// arrives is delivered.
+struct Suspicion {
+  int times = 0;  // since the last delivered record or end of the log
+  bool open = false;
+  bool asked_again = false;
+  std::chrono::steady_clock::time_point ask_again_at;
+
+  [[nodiscard]] bool waits() const { return open && !asked_again; }
+};
+
 // One partition that is being read.
 struct Lane {
   Claim claim;
@@ -28,8 +41,11 @@ struct Lane {
   bool paused = false;
   bool seek_wanted = false;  // and not carried out yet
   int seek_attempts = 0;
-  std::vector<Record> records;           // of the present batch
-  std::vector<RecordMetadata> metadata;  // beside them, if wanted
+  Suspicion suspicion;
+  std::int32_t leader_epoch = -1;                      // of the last delivered record; -1: not known
+  const rd_kafka_message_t* last_delivered = nullptr;  // of the present refill
+  std::vector<Record> records;                         // of the present batch
+  std::vector<RecordMetadata> metadata;                // beside them, if wanted
 };
 
 class MessageBatch {

@@ -29,6 +29,10 @@ constexpr Millis kSeekTimeout{1'000};
 constexpr Millis kProgressQueryTimeout{2'000};
 constexpr Millis kDestroyWaitLeast{500};
 constexpr int kSeekAttemptsQuiet = 10;
+// About six seconds in all: a leader that has just taken over is settled by then.
+constexpr int kSuspicionsMost = 5;
+
+Millis suspicion_pause(int times) { return Millis{std::min(2'500, 100 << (2 * (times - 1)))}; }
 
 // Over the whole process, so that whatever is under way for an earlier consumer is never taken for this one's.
 AssignmentId next_assignment() {
@@ -85,7 +89,10 @@ class Consumer::Impl final : public ClientObserver {
   [[nodiscard]] Lane& owned(PartitionId partition) const;
   void sort(std::span<rd_kafka_message_t* const> messages);
   void deliver(Lane& lane, const rd_kafka_message_t& message);
+  void keep_epochs();
   void take_error(const rd_kafka_message_t& message);
+  void suspect(Lane& lane, Error error);
+  void ask_suspects_again();
   void take_assignment(const rd_kafka_topic_partition_list_t* partitions);
   void take_revocation();
   void assign_started();
@@ -134,6 +141,7 @@ Result<void> Consumer::Impl::subscribe(std::unique_ptr<Client> client) {
 
 Polled Consumer::Impl::poll(Millis timeout) {
   CULVERT_CHECK(!closing_, "a closed consumer was polled");
+  ask_suspects_again();
   carry_out_seeks();
   sort(batch_.refill(queue_.get(), events_.empty() ? timeout : Millis{0}, &woken_));
   carry_out_seeks();
@@ -161,11 +169,21 @@ void Consumer::Impl::sort(std::span<rd_kafka_message_t* const> messages) {
       partition = message->partition;
       lane = lane_of(partition);
     }
-    if (lane == nullptr || revoking_ || lane->paused || !lane->started) [[unlikely]] {
+    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open) [[unlikely]] {
       ++counters_.stale_dropped;
       continue;
     }
     deliver(*lane, *message);
+  }
+  keep_epochs();
+}
+
+// The messages are given back before anybody asks.
+void Consumer::Impl::keep_epochs() {
+  for (const auto& lane : lanes_) {
+    if (lane == nullptr || lane->last_delivered == nullptr) continue;
+    lane->leader_epoch = rd_kafka_message_leader_epoch(std::exchange(lane->last_delivered, nullptr));
+    lane->suspicion.times = 0;
   }
 }
 
@@ -173,6 +191,7 @@ void Consumer::Impl::deliver(Lane& lane, const rd_kafka_message_t& message) {
   switch (lane.position.offer(Offset{message.offset})) {
     case Position::Verdict::kDeliver:
       batch_.add(lane, message);
+      lane.last_delivered = &message;
       return;
     case Position::Verdict::kSeekAgain:
       lane.seek_wanted = true;
@@ -189,7 +208,8 @@ void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
   Lane* lane = message.rkt != nullptr && message.partition >= 0 ? lane_of(message.partition) : nullptr;
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     last_progress_ = SteadyClock::now();
-    if (lane == nullptr || revoking_ || lane->paused || !lane->started) return;
+    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open) return;
+    lane->suspicion.times = 0;
     lane->position.reach_end(Offset{message.offset});
     push(EndReached{lane->claim, Offset{message.offset}});
     return;
@@ -199,9 +219,42 @@ void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
                                : fmt::format("{} at offset {}", partition_name(topic(), lane->claim.partition),
                                              lane->position.next().value());
   Error error = to_error(message.err, what, rd_kafka_message_errstr(&message));
+  if (lane != nullptr && lane->started && !revoking_ && is_lost_log(message.err)) return suspect(*lane, error);
   // Brokers that restart forget topics for a moment; a topic that stays away is found by check_progress().
   if (message.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) error.retriable = true;
   report(std::move(error));
+}
+
+// A leader that has just started, or a validation by the leader's epoch that a change of leader overtook, can refuse a
+// position that the log holds.  So it is asked again before it is believed: what is true stays true.
+void Consumer::Impl::suspect(Lane& lane, Error error) {
+  Suspicion& suspicion = lane.suspicion;
+  if (suspicion.times == kSuspicionsMost) return report(std::move(error));
+  ++suspicion.times;
+  suspicion.open = true;
+  suspicion.asked_again = false;
+  suspicion.ask_again_at = SteadyClock::now() + suspicion_pause(suspicion.times);
+  client_->log(
+      LogLevel::kWarning,
+      fmt::format("{} is refused; asked again, as its leader may just have changed ({} of {}): {}",
+                  partition_name(topic(), lane.claim.partition), suspicion.times, kSuspicionsMost, error.message));
+}
+
+// The client stopped fetching the partition, and only a new assignment begins that again.  The seek after it carries
+// the epoch of the last delivered record, so that the new leader is asked whether it still has that record.
+void Consumer::Impl::ask_suspects_again() {
+  if (assigning_ || revoking_) return;
+  const auto due = [now = SteadyClock::now()](const auto& lane) {
+    return lane != nullptr && lane->suspicion.waits() && now >= lane->suspicion.ask_again_at;
+  };
+  if (std::none_of(lanes_.begin(), lanes_.end(), due)) return;
+  for (const auto& lane : lanes_) {
+    if (lane == nullptr) continue;
+    lane->position.seek(lane->position.next());
+    lane->seek_wanted = true;
+    lane->suspicion.asked_again = lane->suspicion.open;
+  }
+  assign_started();
 }
 
 void Consumer::Impl::on_error(rd_kafka_resp_err_t code, const Error& complaint) {
@@ -306,8 +359,10 @@ Lane& Consumer::Impl::owned(PartitionId partition) const {
 
 TopicPartitionList Consumer::Impl::list_of(const Lane& lane) const {
   TopicPartitionList list = make_list(1);
-  rd_kafka_topic_partition_list_add(list.get(), topic().c_str(), lane.claim.partition.value())->offset =
-      lane.position.next().value();
+  rd_kafka_topic_partition_t* entry =
+      rd_kafka_topic_partition_list_add(list.get(), topic().c_str(), lane.claim.partition.value());
+  entry->offset = lane.position.next().value();
+  if (lane.suspicion.open) rd_kafka_topic_partition_set_leader_epoch(entry, lane.leader_epoch);
   return list;
 }
 
@@ -318,13 +373,13 @@ void Consumer::Impl::seek(PartitionId partition, Offset next) {
   lane.position.seek(next);
   lane.seek_wanted = true;
   // Not while the other partitions' answers are awaited: the client does not know the partition yet.
-  if (!assigning_) carry_out_seek(lane);
+  if (!assigning_ && !lane.suspicion.waits()) carry_out_seek(lane);
 }
 
 void Consumer::Impl::carry_out_seeks() {
   if (assigning_ || revoking_) return;
   for (const auto& lane : lanes_) {
-    if (lane != nullptr && lane->seek_wanted) carry_out_seek(*lane);
+    if (lane != nullptr && lane->seek_wanted && !lane->suspicion.waits()) carry_out_seek(*lane);
   }
 }
 
@@ -335,6 +390,7 @@ void Consumer::Impl::carry_out_seek(Lane& lane) {
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     lane.seek_wanted = false;
     lane.seek_attempts = 0;
+    lane.suspicion.open = false;
     lane.position.seek_done();
     return;
   }

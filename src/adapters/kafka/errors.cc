@@ -8,6 +8,11 @@
 
 namespace culvert::kafka {
 
+bool is_lost_log(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
+         code == RD_KAFKA_RESP_ERR__LOG_TRUNCATION;
+}
+
 namespace {
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -66,11 +71,6 @@ Error login_error(std::string_view what, std::string_view detail) {
 bool is_login(rd_kafka_resp_err_t code) {
   return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
          code == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM || code == RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE;
-}
-
-bool is_lost_log(rd_kafka_resp_err_t code) {
-  return code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || code == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE ||
-         code == RD_KAFKA_RESP_ERR__LOG_TRUNCATION;
 }
 
 bool is_unknown_topic(rd_kafka_resp_err_t code) {

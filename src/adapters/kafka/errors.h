@@ -29,6 +29,9 @@ namespace culvert::kafka {
 // that does not verify, a refused topic.  Everything else a client goes on trying.
 [[nodiscard]] bool ends_connecting(const Error& error);
 
+// True for what a client says when the log does not hold its position (any more).
+[[nodiscard]] bool is_lost_log(rd_kafka_resp_err_t code);
+
 // Passes a complaint on once in ten seconds: a client repeats itself at every attempt, and for each of its connections.
 class ComplaintFilter {
  public:
