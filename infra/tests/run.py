@@ -9,7 +9,7 @@
     run.py module-tests [NAME ..]    (or NAME/FILE) tests/*.tftest.hcl of every module and root
     run.py roots [NAME ..]           both accounts together: apply, apply again, accept, grow, move, destroy, refuse
     run.py policy [PATH ..]          every IAM policy as it is applied: what the programs call, and nothing else
-    run.py mistakes [NN ..]          seeded mistakes: each must turn the test red that its file names
+    run.py mistakes [NN ..|quick]    seeded mistakes: each must turn the test red that its file names
     run.py lint                      tflint and checkov
 
 Needs OpenTofu or Terraform >= 1.11 (built once if neither is on the PATH) and Go (from PyPI if need be).
