@@ -84,6 +84,11 @@ class Root:
                 yield resource, set(instance.get("dependencies", []))
 
 
+# A managed connection needs a subnet in each zone of the cluster.
+THREE_ZONES = {f"private_{zone}": {"cidr_block": f"10.0.{number}.0/24", "availability_zone": f"eu-central-1{zone}"}
+               for number, zone in enumerate("abc", 1)}
+
+
 class Deployment:
     """One application in a stream account and an analytics account."""
 
@@ -93,7 +98,8 @@ class Deployment:
         self.stream = Root(workspace, STREAM, STREAM_ACCOUNT, name, {
             **common, "account_id": STREAM_ACCOUNT,
             "allowed_service_principal_arns": principals or [root_principal(consumer)]})
-        self.analytics = Root(workspace, ANALYTICS, consumer, name, {**common, "account_id": consumer})
+        zones = {"private_subnets": THREE_ZONES} if common.get("path") == "multi_vpc" else {}
+        self.analytics = Root(workspace, ANALYTICS, consumer, name, {**common, **zones, "account_id": consumer})
 
     def apply(self, accept=True):
         """All three applies; returns the outputs of both roots."""

@@ -17,6 +17,7 @@ def run(toolchain, report, _names, infra=INFRA):
     for folder in module_folders(infra) + root_folders(infra):
         report.timed(f"{folder}: README is up to date", lambda: readme_up_to_date(infra, folder))
         report.timed(f"{folder}: complete", lambda: complete(infra, folder))
+        report.timed(f"{folder}: tests for both programs", lambda: for_both_programs(infra, folder))
     report.timed("provider schema is up to date", schema_up_to_date)
     report.timed("every used type is in the provider's schema and the other way round", lambda: types_match(infra))
 
@@ -50,6 +51,16 @@ def complete(infra, folder):
                 problems.append(f"{folder}: {kind} {block} has no description")
             if kind == "variable" and not re.search(r"^  type +=", body, re.M):
                 problems.append(f"{folder}: variable {block} has no type")
+    return "\n".join(problems) or None
+
+
+def for_both_programs(infra, folder):
+    """Terraform lets a condition name an earlier run, OpenTofu does not: it must name the variable that has its value."""
+    problems = []
+    for path in sorted((infra / folder / "tests").glob("*.tftest.hcl")):
+        for block in re.findall(r"^  assert \{\n(.*?)^  \}\n", path.read_text(), re.M | re.S):
+            problems += [f"{path.relative_to(infra)}: a condition names {found}, which OpenTofu does not know there"
+                         for found in re.findall(r"\brun\.\w+[\w.]*", block)]
     return "\n".join(problems) or None
 
 

@@ -7,7 +7,7 @@ A patch begins with three lines:
     Because: text that the failing test must say
 
 Flow    mistakes/NN-name.patch -> a patched copy of infra/ -> the named test -> caught, or a failure of this step.
-Time    two side by side, since each leaves a processor idle for half of its time; 4 minutes on two idle processors.
+Time    two side by side, 4 minutes of processor time in all.
 """
 
 import concurrent.futures

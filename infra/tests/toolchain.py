@@ -4,7 +4,7 @@
 Flow    run.py -> [toolchain] -> cache folder.  Everything it makes lies in the cache, nothing in the source tree.
 Owner   run.py asks for one Toolchain and hands it to every step.
 Time    first use builds the provider (about a minute) and, where no tofu or terraform is on the PATH, OpenTofu
-        (some minutes); later uses take no time.  Each long step says so before it starts.
+        (8 minutes of processor time); later uses take no time.  Each long step says so before it starts.
 Bounds  CULVERT_CACHE, else culvert in XDG_CACHE_HOME or ~/.cache; about 250 MB with everything in it.
 See     infra/README.md: "How it is checked".
 """
@@ -151,7 +151,7 @@ class Toolchain:
     def built_tofu(self):
         """OpenTofu from its Go module, for machines that have neither."""
         return self._built_tool("tofu", "github.com/opentofu/opentofu/cmd/tofu",
-                                "minutes on an idle machine, much longer on a busy one")
+                                "8 minutes of processor time")
 
     def tflint(self):
         return self._built_tool("tflint", "github.com/terraform-linters/tflint", "about 2 minutes")

@@ -4,6 +4,7 @@
 Listeners of a broker, by whom they are for:
     clients with SCRAM    TLS, on the port of bootstrap_brokers_sasl_scram
     clients with IAM      TLS and tokens are taken off by iam_listener.py, on the port of bootstrap_brokers_sasl_iam
+    managed connections   the same, with the broker's other name and a port of its own
     brokers, controllers  TLS with certificates of both sides; so comes the administrator, too
 
 Flow    Applied, Topology -> [Brokers] -> server.properties, java.
@@ -31,7 +32,7 @@ MAIN_CLASS = "kafka.Kafka"
 HEAP_MB = 320
 # Inside the range that Amazon MSK uses among its brokers; no client ever sees them.
 REPLICATION_PORT, CONTROLLER_PORT = 9093, 9095
-IAM_BEHIND = 19098   # on the loopback of the broker's namespace
+IAM_BEHIND, MANAGED_BEHIND = 19098, 19099   # on the loopback of the broker's namespace
 CONTROLLERS_MOST = 3
 READY_SECONDS = 240
 ADMINISTRATOR = "administrator"
@@ -83,7 +84,8 @@ class Brokers:
     def _authority_for(self, topology):
         for broker in topology.brokers.values():
             if not self._store(broker.id).exists():
-                self.authority.issue(f"broker-{broker.id}", "serverAuth,clientAuth", [f"DNS:{broker.host}"])
+                names = {broker.host, broker.consumer_host}
+                self.authority.issue(f"broker-{broker.id}", "serverAuth,clientAuth", sorted(f"DNS:{n}" for n in names))
         if not (self._folder.parent / "certificates" / f"{ADMINISTRATOR}.pem").exists():
             self.authority.issue(ADMINISTRATOR, "clientAuth")
 
@@ -118,11 +120,19 @@ class Brokers:
             listeners["SCRAM"] = ("SASL_SSL", broker.address, self._scram_port, broker.host, self._scram_port)
         if self.iam_port:
             listeners["IAM"] = ("SASL_PLAINTEXT", "127.0.0.1", IAM_BEHIND, broker.host, self.iam_port)
+        if broker.managed_port:
+            listeners["MANAGED"] = ("SASL_PLAINTEXT", "127.0.0.1", MANAGED_BEHIND, broker.consumer_host,
+                                    broker.managed_port)
         bound = [f"{name}://{ip}:{port}" for name, (_, ip, port, _, _) in listeners.items()]
         if broker.id in controllers:
             bound.append(f"CONTROLLER://{broker.address}:{CONTROLLER_PORT}")
         certificates = self._certificates()
         plain = " ".join(f'user_{user}="{password}"' for user, password in self.iam_users.values())
+        by_iam = {}
+        for name in ("iam", "managed"):
+            by_iam[f"listener.name.{name}.sasl.enabled.mechanisms"] = "PLAIN"
+            by_iam[f"listener.name.{name}.plain.sasl.jaas.config"] = (
+                f"org.apache.kafka.common.security.plain.PlainLoginModule required {plain};")
         return {
             "process.roles": "broker,controller" if broker.id in controllers else "broker",
             "node.id": broker.id, "broker.rack": broker.zone,
@@ -141,9 +151,7 @@ class Brokers:
             "listener.name.scram.sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.scram.scram-sha-512.sasl.jaas.config":
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-            "listener.name.iam.sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.iam.plain.sasl.jaas.config":
-                f"org.apache.kafka.common.security.plain.PlainLoginModule required {plain};",
+            **by_iam,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             # One name for all brokers: those that are added later are known to those that run.
             "ssl.principal.mapping.rules": "RULE:^CN=broker-[0-9]+$/brokers/,DEFAULT",

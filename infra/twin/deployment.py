@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent / "tests"), str(REPOSITORY / "tests" / "support")]
 
-from accounts import Deployment   # noqa: E402  (the folders must be on the path first)
+from accounts import Deployment, handed_over   # noqa: E402  (the folders must be on the path first)
 from toolchain import Toolchain   # noqa: E402
 from workspace import Workspace   # noqa: E402
 
@@ -56,8 +56,7 @@ class Deployed:
         say("applying infra/accounts/stream")
         stream = self.deployment.stream.apply()
         say("applying infra/accounts/analytics")
-        handed_over = {name: stream[name] for name in ("connection_secret_arn", "credentials_secret_arn")}
-        analytics = self.deployment.analytics.apply(**handed_over)
+        analytics = self.deployment.analytics.apply(**handed_over(stream))
         if analytics["accepted_endpoints"]:
             say("accepting its endpoints in infra/accounts/stream")
             self.deployment.stream.apply(accepted_endpoints={"analytics": analytics["accepted_endpoints"]})

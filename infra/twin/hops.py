@@ -13,6 +13,10 @@ import json
 import re
 import subprocess
 
+from identity import identities_of
+from programs import group_of
+from topology import managed_connection
+
 TRY_SECONDS = 3
 PROBE = """
 import json, socket, ssl, sys, threading
@@ -81,9 +85,9 @@ def check(fabric, applied, topology):
     """Every finding; none: the path works for every broker of the cluster."""
     document = json.loads(applied.outputs["stream"]["connection_document"])
     findings = list(_static(applied, topology, document))
-    known = [b for b in topology.brokers.values() if document["brokers"].get(b.id, {}).get("host") == b.host]
+    known = [b for b in topology.brokers.values() if document["brokers"].get(b.id, {}).get("host") == b.consumer_host]
     before = counters(fabric, "analytics")
-    attempts = [(b.id, b.host, document["brokers"][b.id]["port"]) for b in known]
+    attempts = [(b.id, b.consumer_host, document["brokers"][b.id]["port"]) for b in known]
     services = f"kafka.{topology.region}.amazonaws.com"
     results = probe(fabric, "analytics", "consumer", [*attempts, ("services", services, 443)])
     refused = {name: packets - before.get(name, 0) for name, packets in counters(fabric, "analytics").items()}
@@ -103,36 +107,48 @@ def _static(applied, topology, document):
         entry = document["brokers"].get(broker.id)
         if entry is None:
             yield Finding("hand-over", f"broker {broker.id} ({broker.host}) is not in it: nobody can read from it")
-        elif entry["host"] != broker.host:
-            yield Finding("hand-over", f"broker {broker.id} is {broker.host}, the hand-over says {entry['host']}")
+        elif entry["host"] != broker.consumer_host:
+            yield Finding("hand-over", f"broker {broker.id} is {broker.consumer_host}, the hand-over says "
+                          f"{entry['host']}")
     topics = {t["name"]: t for t in applied.of_type("aws_msk_topic")}
-    readable = {(a["resource_type"], a["resource_name"]) for a in applied.outputs["stream"].get("consumer_acls") or ()
-                if a["operation"] == "READ"}
     for mapping in applied.of_type("aws_lambda_event_source_mapping"):
+        rule, readable = _readable(applied, mapping)
         for topic in mapping["topics"]:
             if topic not in topics:
                 yield Finding("topic", f"the mapping reads '{topic}', the cluster has {', '.join(sorted(topics))}")
-            elif ("topic", topic) not in readable:
-                yield Finding("topic", f"no ACL lets the consumer read '{topic}'")
-        group = mapping.block("self_managed_kafka_event_source_config").get("consumer_group_id")
+            elif not readable("topic", topic):
+                yield Finding("topic", f"no {rule} lets the consumer read '{topic}'")
+        group = group_of(mapping)
         if group is None:
-            yield Finding("group", "the mapping names no consumer group: AWS makes one up, which no ACL lets in")
-        elif ("group", group) not in readable:
-            yield Finding("group", f"no ACL lets the consumer use group '{group}'")
+            yield Finding("group", f"the mapping names no consumer group: AWS makes one up, which no {rule} lets in")
+        elif not readable("group", group):
+            yield Finding("group", f"no {rule} lets the consumer use group '{group}'")
         if mapping["starting_position"] == "LATEST":
             yield Finding("mapping", "starts at LATEST: what arrives before its first poll is never read")
 
 
+def _readable(applied, mapping):
+    """What decides over a mapping's reading, and its verdict on a topic or a group by name."""
+    connection = managed_connection(applied, mapping)
+    if connection is None:
+        acls = {(a["resource_type"], a["resource_name"]) for a in applied.outputs["stream"].get("consumer_acls") or ()
+                if a["operation"] == "READ"}
+        return "ACL", lambda kind, name: (kind, name) in acls
+    role = applied.one("aws_lambda_function", arn=mapping["function_arn"])["role"]
+    identity = next(i for i in identities_of(applied, {}) if i.role == role)
+    arn = connection["target_cluster_arn"]
+    actions = {"topic": "kafka-cluster:ReadData", "group": "kafka-cluster:AlterGroup"}
+    return "policy", lambda kind, name: identity.allows(actions[kind], f"{arn.replace(':cluster/', f':{kind}/')}/{name}")
+
+
 def _judge(topology, broker, port, found, refused):
     """The first broken hop on the way to one broker, or None."""
-    links = [li for li in topology.links if set(li.entry) & set(found["addresses"])]
-    who = f"broker {broker.id}"
-    if found["outcome"] == "no such name":
-        return Finding("name", f"{who}: {broker.host} does not exist in the analytics network")
-    if not links:
-        return Finding("name", f"{who}: {broker.host} is {', '.join(found['addresses'])} there, which is no endpoint: "
+    link, outcome, who = topology.link_to(broker, found["addresses"]), found["outcome"], f"broker {broker.id}"
+    if outcome == "no such name":
+        return Finding("name", f"{who}: {broker.consumer_host} does not exist in the analytics network")
+    if link is None:
+        return Finding("name", f"{who}: {broker.consumer_host} is {', '.join(found['addresses'])} there, which is no endpoint: "
                        "its zone lacks the record")
-    link, outcome = links[0], found["outcome"]
     if link.closed_because:
         return Finding("private link", f"{who}: {link.closed_because}")
     if outcome == "verified":

@@ -9,12 +9,15 @@ Bounds  as somebody of the analytics account who may look at the tables, past th
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import threading
 
 import namespaces
+from programs import group_of, servers_of
+from topology import managed_connection
 
 CHUNK_BYTES = 1 << 16
 ANYBODY = {"AWS_ACCESS_KEY_ID": "anybody", "AWS_SECRET_ACCESS_KEY": "anybody"}
@@ -63,8 +66,21 @@ def _pump(source, target):
 def client_options(folder, applied):
     """How the consumer's programs reach and enter the cluster, by the files that stand for its secrets."""
     mapping = applied.of_type("aws_lambda_event_source_mapping")[0]
-    return ["--connection", str(folder / "run" / "connection.json"),
-            "--credentials", str(folder / "run" / "credentials.json"), "-t", mapping["topics"][0]]
+    words = ["--connection", str(folder / "run" / "connection.json"), "-t", mapping["topics"][0]]
+    if managed_connection(applied, mapping) is None:
+        words += ["--credentials", str(folder / "run" / "credentials.json")]
+    return words
+
+
+def client_keys(folder, applied):
+    """As whom they call: where IAM decides over the cluster, as the function's role."""
+    mapping = applied.of_type("aws_lambda_event_source_mapping")[0]
+    if managed_connection(applied, mapping) is None:
+        return ANYBODY
+    role = applied.one("aws_lambda_function", arn=mapping["function_arn"])["role"]
+    known = json.loads((folder / "services.json").read_text())["identities"]
+    identity = next(i for i in known if i["role"] == role)
+    return {"AWS_ACCESS_KEY_ID": identity["access_key"], "AWS_SECRET_ACCESS_KEY": identity["secret_key"]}
 
 
 def table_options(applied):
@@ -79,10 +95,9 @@ def doctor_options(applied):
     """Everything that consume would be told; doctor then looks at each hop of it."""
     mapping = applied.of_type("aws_lambda_event_source_mapping")[0]
     function = applied.one("aws_lambda_function", arn=mapping["function_arn"])
-    group = mapping.block("self_managed_kafka_event_source_config").get("consumer_group_id")
+    group = group_of(mapping)
     listener = applied.of_type("aws_lb_listener")
-    servers = mapping.block("self_managed_event_source", "endpoints")["KAFKA_BOOTSTRAP_SERVERS"]
-    words = ["--from-analytics", "-b", servers, *(["-G", group] if group else [])]
+    words = ["--from-analytics", "-b", servers_of(applied, mapping), *(["-G", group] if group else [])]
     if listener:
         words += ["--idle-timeout", f"{int(listener[0]['tcp_idle_timeout_seconds'])}s"]
     return words + _options(function.block("environment")["variables"], SHARED)
@@ -93,9 +108,9 @@ def _options(variables, names):
             for word in (f"--{name.lower().replace('_', '-')}", variables[f"CULVERT_{name}"])]
 
 
-def culvert_inside(fabric, program, look_port, region, words, **options):
+def culvert_inside(fabric, program, look_port, region, words, keys, **options):
     """Runs one command of culvert where the function is; returns what subprocess.run returns."""
     with table_endpoint(fabric.namespace("analytics", "consumer"), look_port) as endpoint:
         command = [*fabric.inside("analytics", "consumer"), str(program), *map(str, words)]
-        environment = {**os.environ, **ANYBODY, "AWS_REGION": region, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}
+        environment = {**os.environ, **keys, "AWS_REGION": region, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}
         return subprocess.run(command, env=environment, **options)

@@ -33,7 +33,7 @@ def lines(place, state, topology, status):
             yield from _host_lines(place, network, host, running)
     yield ""
     yield "hops of the private path"
-    names = {b.host: b for b in topology.brokers.values()}
+    names = {b.consumer_host: b for b in topology.brokers.values()}
     for zone in topology.networks["analytics"].zones:
         yield from _hop_lines(zone, topology, names)
     for text in problems(place):
@@ -56,7 +56,7 @@ def _host_lines(place, network, host, running):
 def _hop_lines(zone, topology, names):
     for name, addresses in zone.records:
         broker = names.get(name)
-        link = next((li for li in topology.links if set(li.entry) & set(addresses)), None)
+        link = topology.link_to(broker, addresses)
         yield f"  {name if broker is None else f'broker {broker.id}: {name}'}"
         if link is None:
             yield f"    -> {', '.join(addresses)}: no endpoint of a private link"

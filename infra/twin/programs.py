@@ -14,7 +14,8 @@ import shlex
 
 import balancers
 import names
-from brokers import IAM_BEHIND
+from brokers import IAM_BEHIND, MANAGED_BEHIND
+from topology import managed_connection
 
 TRUST = "/etc/ssl/certs/ca-certificates.crt"
 TABLE_PORT = 8000   # of DynamoDB Local in the services' namespace, seen by nobody else
@@ -60,7 +61,8 @@ class Wanted:
     def links(self):
         for link in self._topology.links:
             entry = self._twin.fabric.namespace(link.entry_network, "endpoints")
-            text = balancers.configuration_of(link, entry, self._twin.fabric.namespace(link.exit_network, "balancers"))
+            text = balancers.configuration_of(link, entry,
+                                              self._twin.fabric.namespace(link.exit_network, link.exit_host))
             if text is None:
                 self.problems.append(f"link {link.name}: {link.closed_because or 'its balancer has no listener'}")
                 continue
@@ -76,10 +78,11 @@ class Wanted:
     def services(self):
         brokers = self._twin.brokers
         certificates = self._twin.folder / "certificates"
-        listeners = [{"port": brokers.iam_port, "kafka_port": IAM_BEHIND,
+        listeners = [{"port": port, "kafka_port": behind,
                       "certificate": f"{certificates}/broker-{b.id}.pem", "key": f"{certificates}/broker-{b.id}.key",
                       "namespace": self._twin.fabric.namespace("stream", f"broker-{b.id}")}
-                     for b in self._topology.brokers.values() if brokers.iam_port]
+                     for b in self._topology.brokers.values()
+                     for port, behind in ((brokers.iam_port, IAM_BEHIND), (b.managed_port, MANAGED_BEHIND)) if port]
         settings = {
             "services_namespace": self._twin.fabric.namespace("services"),
             "balancers_namespace": self._twin.fabric.namespace("stream", "balancers"),
@@ -106,19 +109,20 @@ class Wanted:
     def _consumer(self, mapping):
         function = self._applied.one("aws_lambda_function", arn=mapping["function_arn"])
         identity = self._identity(function["role"])
-        servers = mapping.block("self_managed_event_source", "endpoints").get("KAFKA_BOOTSTRAP_SERVERS")
-        group = mapping.block("self_managed_kafka_event_source_config").get("consumer_group_id") or mapping["id"]
-        credentials = self._credentials(mapping, identity)
+        servers, group = servers_of(self._applied, mapping), group_of(mapping) or mapping["id"]
         if not servers or self._topology.host(mapping.root, "consumer") is None:
-            raise NotWired("only mappings to self-managed brokers run here (path endpoint_per_broker)")
-        # What two secrets hold, as the files that the programs take in their place.
+            raise NotWired("it names no brokers, or no subnets to come from")
+        # What the secrets hold, as the files that the programs take in their place.
         connection, login = self._run / "connection.json", self._run / "credentials.json"
-        document = self._applied.outputs["stream"]["connection_document"]
+        files = [(str(connection), self._applied.outputs["stream"]["connection_document"])]
         words = [self._twin.program, "bridge", "-b", servers, "-t", mapping["topics"][0], "-G", group,
-                 "--connection", connection, "--credentials", login, *mapping_options(mapping, self._twin.folder),
-                 *self._function_options(function)]
+                 "--connection", connection]
+        if managed_connection(self._applied, mapping) is None:   # else by IAM, as the role
+            files.append((str(login), json.dumps(self._credentials(mapping, identity))))
+            words += ["--credentials", login]
+        words += [*mapping_options(mapping, self._twin.folder), *self._function_options(function)]
         return Program("consumer", (*self._twin.fabric.inside(mapping.root, "consumer"), *map(str, words)),
-                       ((str(connection), document), (str(login), json.dumps(credentials))),
+                       tuple(files),
                        (("AWS_REGION", function["region"]), ("AWS_CA_BUNDLE", TRUST), *keys_of(identity)))
 
     def _function_options(self, function):
@@ -209,6 +213,22 @@ def mapping_options(mapping, folder):
         yield "--bisect"
     if mapping.block("destination_config", "on_failure").get("destination_arn"):
         yield from ("--on-failure", folder / "on-failure")   # a queue or topic: here one file for each batch
+
+
+def servers_of(applied, mapping):
+    """Where a mapping's pollers begin: as it says itself, or as Amazon MSK tells them of a managed connection."""
+    if connection := managed_connection(applied, mapping):
+        cluster = applied.one("aws_msk_cluster", arn=connection["target_cluster_arn"])
+        return cluster["bootstrap_brokers_vpc_connectivity_sasl_iam"]
+    return mapping.block("self_managed_event_source", "endpoints").get("KAFKA_BOOTSTRAP_SERVERS")
+
+
+def group_of(mapping):
+    """The consumer group that a mapping names, or None."""
+    for block in ("self_managed_kafka_event_source_config", "amazon_managed_kafka_event_source_config"):
+        if group := mapping.block(block).get("consumer_group_id"):
+            return group
+    return None
 
 
 def keys_of(identity):

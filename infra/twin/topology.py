@@ -68,6 +68,7 @@ class Link:
     entry_network: str
     entry: tuple         # addresses of the endpoint
     exit_network: str
+    exit_host: str       # from whose namespace it goes on
     source: str          # address of the load balancer, which brokers see
     port: int | None     # None: nothing listens
     idle_seconds: int
@@ -84,8 +85,11 @@ class Broker:
     address: str
     subnet: str
     zone: str
+    consumer_host: str         # by which consumers of the other account know it
+    managed_port: int | None   # of Amazon MSK's managed connections, where they are on
 
 
+MANAGED_PORTS = 14000   # broker 1 has the next one
 # Amazon's resolver is at this offset of the VPC's block.
 RESOLVER_OFFSET = 2
 
@@ -126,6 +130,12 @@ class Topology:
     def host(self, network, name):
         return next((h for h in self.networks[network].hosts if h.name == name), None)
 
+    def link_to(self, broker, addresses):
+        """The private link on which some addresses lead to a broker, else where they lead; None: nowhere."""
+        links = [li for li in self.links if set(li.entry) & set(addresses)]
+        own = (li for li in links if broker is not None and li.exit_host == f"broker-{broker.id}")
+        return next(own, links[0] if links else None)
+
     # ---- hosts ----
 
     def _add_hosts(self, applied, addresses):
@@ -149,6 +159,9 @@ class Topology:
         for endpoint in applied.all("aws_vpc_endpoint", vpc_endpoint_type="Interface"):
             endpoints += [Address(e["private_ip"], tuple(endpoint["security_group_ids"]), endpoint["id"])
                           for e in applied.interfaces(endpoint["id"])]
+        for connection in applied.of_type("aws_msk_vpc_connection"):
+            endpoints += [Address(e["private_ip"], tuple(connection["security_groups"]), "managed connection")
+                          for e in applied.interfaces(connection["arn"])]
         if balancers:
             self._hosts["stream"].append(Host("balancers", tuple(balancers), "load balancers"))
         if endpoints:
@@ -165,9 +178,12 @@ class Topology:
 
     def _add_consumer(self, applied, mapping, addresses):
         """The pollers and the function, which have interfaces in the same subnets and different groups."""
-        access = [(c["type"], c["uri"].split(":", 1)[-1]) for c in mapping["source_access_configuration"]]
+        access = [(c["type"], c["uri"].split(":", 1)[-1]) for c in mapping["source_access_configuration"] or ()]
         subnets = sorted(uri for kind, uri in access if kind == "VPC_SUBNET")
         groups = tuple(uri for kind, uri in access if kind == "VPC_SECURITY_GROUP")
+        if connection := managed_connection(applied, mapping):
+            # The pollers of such a mapping are where the connection is, and in its group.
+            subnets, groups = sorted(connection["client_subnets"]), tuple(connection["security_groups"])
         function = applied.one("aws_lambda_function", arn=mapping["function_arn"])
         if not subnets or function is None:
             return
@@ -206,8 +222,17 @@ def _brokers(applied, cluster):
     if cluster is None:
         return {}
     zones = {s["id"]: s["availability_zone"] for s in applied.of_type("aws_subnet")}
-    return {number: Broker(number, b["endpoint"], b["address"], b["subnet_id"], zones.get(b["subnet_id"], "?"))
+    managed = bool(cluster["bootstrap_brokers_vpc_connectivity_sasl_iam"])
+    return {number: Broker(number, b["endpoint"], b["address"], b["subnet_id"], zones.get(b["subnet_id"], "?"),
+                           b["endpoint"].replace(".", ".iam.", 1) if managed else b["endpoint"],
+                           MANAGED_PORTS + int(number) if managed else None)
             for number, b in applied.brokers(cluster["arn"]).items()}
+
+
+def managed_connection(applied, mapping):
+    """The managed connection that a mapping polls through, or None."""
+    arn = mapping["event_source_arn"]
+    return applied.one("aws_msk_vpc_connection", arn=arn) if arn else None
 
 
 # AWS's own addresses are no part of any state; the twin's services have theirs in the block for benchmarks (RFC 2544).
@@ -255,6 +280,11 @@ def _zones(applied, vpc):
             aliased = [ip for a in record["alias"] or () for ip in targets.get(a["name"].rstrip("."), ())]
             records.append((record["fqdn"].rstrip("."), tuple(aliased or record["records"] or ())))
         yield Zone(zone["name"].rstrip("."), tuple(records))
+    for connection in applied.all("aws_msk_vpc_connection", vpc_id=vpc["id"]):
+        # Amazon MSK makes these names with the connection; no resource of a root shows them.
+        ips = tuple(e["private_ip"] for e in applied.interfaces(connection["arn"]))
+        for broker in _brokers(applied, applied.one("aws_msk_cluster", arn=connection["target_cluster_arn"])).values():
+            yield Zone(broker.consumer_host, ((broker.consumer_host, ips),))
 
 
 # Interfaces of AWS services that something of culvert calls, by the names that everybody resolves.
@@ -271,6 +301,9 @@ def _public_names(applied, brokers):
 
 # ---- private links ----
 
+IDLE_SECONDS = 350   # where nothing says otherwise
+
+
 def _links(applied):
     services = {s["service_name"]: s for s in applied.of_type("aws_vpc_endpoint_service")}
     for endpoint in applied.all("aws_vpc_endpoint", vpc_endpoint_type="Interface"):
@@ -279,13 +312,28 @@ def _links(applied):
             continue   # an AWS service
         for arn in service["network_load_balancer_arns"]:
             yield _link(applied, endpoint, service, applied.one("aws_lb", arn=arn))
+    for connection in applied.of_type("aws_msk_vpc_connection"):
+        cluster = applied.one("aws_msk_cluster", arn=connection["target_cluster_arn"])
+        for broker in _brokers(applied, cluster).values():
+            yield _managed_link(applied, connection, cluster, broker)
+
+
+def _managed_link(applied, connection, cluster, broker):
+    """What Amazon MSK has between a managed connection and a broker is in no VPC of either account: here it comes out
+    where the broker is, past the stream account's groups."""
+    return Link(
+        name=f"managed-{broker.id}", endpoint=f"{connection['arn'].rpartition('/')[2]}-{broker.id}",
+        entry_network=connection.root, entry=tuple(e["private_ip"] for e in applied.interfaces(connection["arn"])),
+        exit_network=cluster.root, exit_host=f"broker-{broker.id}", source=broker.address, port=broker.managed_port,
+        idle_seconds=IDLE_SECONDS, targets=((broker.address, broker.managed_port),), check=(10, 2, 2),
+        sources_let_in=None, closed_because=None)
 
 
 def _link(applied, endpoint, service, balancer):
     listeners = applied.all("aws_lb_listener", load_balancer_arn=balancer["arn"])
-    port, idle, targets, check = None, 350, (), (10, 2, 2)
+    port, idle, targets, check = None, IDLE_SECONDS, (), (10, 2, 2)
     if listeners:
-        port, idle = int(listeners[0]["port"]), int(listeners[0]["tcp_idle_timeout_seconds"] or 350)
+        port, idle = int(listeners[0]["port"]), int(listeners[0]["tcp_idle_timeout_seconds"] or IDLE_SECONDS)
         group_arn = listeners[0].block("default_action")["target_group_arn"]
         targets = tuple(applied.targets(group_arn))
         group = applied.one("aws_lb_target_group", arn=group_arn)
@@ -296,6 +344,7 @@ def _link(applied, endpoint, service, balancer):
     return Link(
         name=_short_name(service), endpoint=endpoint["id"], entry_network=endpoint.root,
         entry=tuple(e["private_ip"] for e in applied.interfaces(endpoint["id"])), exit_network=service.root,
+        exit_host="balancers",
         source=_source(applied, balancer, interfaces, targets), port=port, idle_seconds=idle, targets=targets,
         check=check, sources_let_in=_let_in(applied, balancer, port),
         closed_because=_closed(applied, endpoint, service))

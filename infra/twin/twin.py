@@ -226,7 +226,8 @@ def verify(place, arguments, **options):
     applied = read_applied(place.folder)
     words = ["verify", *looking.client_options(place.folder, applied), *looking.table_options(applied), *arguments]
     return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
-                                  applied.region, words, **options)
+                                  applied.region, words, looking.client_keys(place.folder, applied),
+                                  **options)
 
 
 def doctor(place, arguments, **options):
@@ -234,7 +235,8 @@ def doctor(place, arguments, **options):
     words = ["doctor", *looking.client_options(place.folder, applied), *looking.table_options(applied),
              *looking.doctor_options(applied), *arguments]
     return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
-                                  applied.region, words, **options)
+                                  applied.region, words, looking.client_keys(place.folder, applied),
+                                  **options)
 
 
 # ---- down ----

@@ -184,8 +184,8 @@ std::optional<std::string> read_broker(std::string_view id, const json::value& v
   broker.service_name = members.text("service_name", "com[.]amazonaws[.]vpce[.][a-z0-9-]+[.]vpce-svc-[0-9a-f]+",
                                      "is not the name of an endpoint service", false);
   read_zone_ids(members, broker);
-  if (broker.service_name.empty() != broker.zone_ids.empty()) {
-    members.fail(fmt::format("'brokers.{}' has only one of service_name and zone_ids", id));
+  if (!broker.service_name.empty() && broker.zone_ids.empty()) {
+    members.fail(fmt::format("'brokers.{}' has a service_name and no zone_ids", id));
   }
   return members.fault();
 }

@@ -33,7 +33,7 @@ struct ConnectionBroker {
   std::string host;
   std::uint16_t port = 0;
   std::string service_name;           // empty: managed multi-VPC connectivity
-  std::vector<std::string> zone_ids;  // empty with service_name
+  std::vector<std::string> zone_ids;  // of its service, or of the broker itself
 };
 
 struct Connection {

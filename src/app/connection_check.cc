@@ -180,8 +180,8 @@ class Checker {
         continue;
       }
       check(*broker, broker_members(), path);
-      if (broker->contains("service_name") != broker->contains("zone_ids")) {
-        complain(path, fmt::format("broker {}: service_name and zone_ids come together or not at all", name));
+      if (broker->contains("service_name") && !broker->contains("zone_ids")) {
+        complain(path, fmt::format("broker {}: service_name without zone_ids", name));
       }
     }
   }

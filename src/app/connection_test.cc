@@ -77,7 +77,7 @@ TEST(ConnectionDocument, WithoutServicesTheyAreEmpty) {
   EXPECT_EQ(connection->authentication, Authentication::kIam);
   EXPECT_FALSE(connection->client_idle_ms_max);
   EXPECT_TRUE(connection->brokers[0].service_name.empty());
-  EXPECT_TRUE(connection->brokers[0].zone_ids.empty());
+  EXPECT_EQ(connection->brokers[0].zone_ids, std::vector<std::string>{"euc1-az1"});
 }
 
 TEST(ConnectionDocument, LongerThanASecretIsRefused) {

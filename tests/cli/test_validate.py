@@ -99,7 +99,7 @@ class Validate(CulvertTest):
                              (r"unknown member 'regoin' \(did you mean 'region'\?\)", '"regoin"'),
                              (r"port is not a whole number", "96000"), (r"'b' is not a broker's id", '"b"'),
                              (r"unknown member 'prot' \(did you mean 'port'\?\)", '"prot"'),
-                             (r"service_name and zone_ids come together", '"b"')):
+                             (r"service_name without zone_ids", '"b"')):
             number = 1 + next(i for i, line in enumerate(text.splitlines()) if member in line)
             start = f"connection.json: line {number}: "
             self.assertTrue(any(line.startswith(start) for line in lines), (member, lines))

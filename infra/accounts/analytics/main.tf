@@ -48,6 +48,9 @@ locals {
 
   # Addresses, not secrets: the password is in another secret, which is never read into a state.
   connection = jsondecode(nonsensitive(data.aws_secretsmanager_secret_version.connection.secret_string))
+
+  # Only asked with managed connectivity, where each broker names its own zone.
+  cluster_zone_ids = sort(distinct(flatten([for broker in local.connection.brokers : broker.zone_ids])))
 }
 
 module "network" {
@@ -197,8 +200,15 @@ resource "aws_msk_vpc_connection" "cluster" {
   authentication     = "SASL_IAM"
   target_cluster_arn = local.connection.cluster
   vpc_id             = module.network.vpc_id
-  client_subnets     = [for subnet in module.network.private_subnets : subnet.id]
+  client_subnets     = [for subnet in module.network.private_subnets : subnet.id if contains(local.cluster_zone_ids, subnet.zone_id)]
   security_groups    = [aws_security_group.connection[0].id]
+
+  lifecycle {
+    precondition {
+      condition     = length(setsubtract(local.cluster_zone_ids, [for subnet in module.network.private_subnets : subnet.zone_id])) == 0
+      error_message = "A managed connection needs a private subnet in each zone of the cluster (${join(", ", local.cluster_zone_ids)}); private_subnets are in ${join(", ", [for subnet in module.network.private_subnets : subnet.zone_id])}."
+    }
+  }
 }
 
 # ---- tables and function ----

@@ -53,7 +53,7 @@ variable "public_subnets" {
 }
 
 variable "private_subnets" {
-  description = "Private subnets of the endpoints and the function by name, each in another zone."
+  description = "Private subnets of the endpoints and the function by name, each in another zone; with multi_vpc one in each zone of the cluster."
   type = map(object({
     cidr_block        = string
     availability_zone = string

@@ -25,7 +25,7 @@ locals {
   instance_type = coalesce(var.broker_instance_type, local.per_broker ? "kafka.t3.small" : "kafka.m7g.large")
   # What consumers connect to: a self-managed event source cannot use IAM, the managed one does.
   authentication = local.per_broker ? "scram" : "iam"
-  consumer_port  = module.kafka_cluster.ports[local.authentication]
+  consumer_port  = module.kafka_cluster.ports.scram
   consumer_user  = "culvert"
 }
 
@@ -112,10 +112,10 @@ module "connection_secret" {
 
   brokers = {
     for id, broker in module.kafka_cluster.brokers : id => {
-      host         = broker.host
-      port         = local.consumer_port
+      host         = local.per_broker ? broker.host : module.kafka_cluster.managed_brokers[id].host
+      port         = local.per_broker ? local.consumer_port : module.kafka_cluster.managed_brokers[id].port
       service_name = local.per_broker ? module.broker_exit[0].services[id].service_name : null
-      zone_ids     = local.per_broker ? module.broker_exit[0].services[id].zone_ids : null
+      zone_ids     = local.per_broker ? module.broker_exit[0].services[id].zone_ids : [broker.zone_id]
     }
   }
 }

@@ -26,7 +26,7 @@ variable "authentication" {
 }
 
 variable "brokers" {
-  description = "Brokers by id. service_name and zone_ids are null where consumers come by managed multi-VPC connectivity."
+  description = "Brokers by id. Where consumers come by managed multi-VPC connectivity, service_name is null and zone_ids holds the broker's own zone."
   type = map(object({
     host         = string
     port         = number

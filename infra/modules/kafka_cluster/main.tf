@@ -23,6 +23,15 @@ locals {
     "unclean.leader.election.enable" = "false"
   }, var.server_properties)
 
+  # Managed connectivity gives each broker one more name and a port of its own: b-2.iam.<rest>:14002. They are worked out
+  # of the broker's id, since the cluster's own list names one broker per zone; the check below compares the two.
+  managed_brokers = {
+    for id in var.multi_vpc ? local.broker_ids : [] : id => {
+      host = replace(one(local.nodes[id].endpoints), "/^b-([0-9]+)[.]/", "b-$1.iam.")
+      port = 14000 + tonumber(id)
+    }
+  }
+
   nodes = { for node in data.aws_msk_broker_nodes.this.node_info_list : tostring(node.broker_id) => node }
 
   zone_ids = { for subnet in var.subnets : subnet.id => subnet.zone_id }
@@ -160,6 +169,16 @@ data "aws_msk_broker_nodes" "this" {
   cluster_arn = aws_msk_cluster.this.arn
 
   depends_on = [aws_msk_cluster.this]
+}
+
+check "names_of_managed_connections" {
+  assert {
+    condition = !var.multi_vpc || alltrue([
+      for server in split(",", coalesce(aws_msk_cluster.this.bootstrap_brokers_vpc_connectivity_sasl_iam, "none")) :
+      contains([for broker in local.managed_brokers : "${broker.host}:${broker.port}"], server)
+    ])
+    error_message = "Amazon MSK names the brokers of managed connections otherwise than expected (${coalesce(aws_msk_cluster.this.bootstrap_brokers_vpc_connectivity_sasl_iam, "none")}): long-running consumers must be told these names by --bootstrap-server."
+  }
 }
 
 resource "aws_msk_topic" "this" {

@@ -26,6 +26,11 @@ output "brokers" {
   }
 }
 
+output "managed_brokers" {
+  description = "Brokers by id as consumers reach them over Amazon MSK's managed connectivity: host, port; empty without multi_vpc."
+  value       = local.managed_brokers
+}
+
 output "ports" {
   description = "Port of each broker's listener by authentication: scram, iam, tls."
   value       = local.ports

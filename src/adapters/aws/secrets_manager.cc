@@ -133,7 +133,8 @@ Error secret_refused(const SecretArn& arn, const Refusal& refusal) {
     return permission(arn, "its key cannot decrypt it", refusal,
                       "the KMS key is disabled or waits for its deletion: enable it");
   }
-  if (refusal.code == "AccessDeniedException") return denied(arn, refusal);
+  // The second is what servers that stand for AWS say.
+  if (refusal.code == "AccessDeniedException" || refusal.code == "AccessDenied") return denied(arn, refusal);
   if (refusal.code == "UnrecognizedClientException" || refusal.code == "InvalidClientTokenId" ||
       refusal.code == "InvalidSignatureException" || refusal.code == "ExpiredTokenException" || refusal.status == 403 ||
       refusal.status == 401) {

@@ -143,6 +143,8 @@ TEST_F(SecretsTest, EachRefusalHasItsCauseAndItsRemedy) {
        "use the credentials of an account that it names"},
       {"identity policy", "AccessDeniedException", by_identity.c_str(), ErrorKind::kPermission,
        "this identity's own policy does not allow it", "allow secretsmanager:GetSecretValue on this ARN"},
+      {"of a stand-in", "AccessDenied", "User: u is not authorized to perform: secretsmanager:GetSecretValue",
+       ErrorKind::kPermission, "access is refused", "three policies must allow it"},
       {"key", "AccessDeniedException", "Access to KMS is not allowed", ErrorKind::kPermission,
        "its key may not be used", "kms:Decrypt"},
       {"key gone", "DecryptionFailure", "Secrets Manager can't decrypt the protected secret text",

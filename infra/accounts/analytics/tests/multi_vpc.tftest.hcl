@@ -19,12 +19,36 @@ run "stream" {
   }
 }
 
+run "every_zone_of_the_cluster_needs_a_subnet" {
+  command = plan
+
+  variables {
+    account_id            = "222222222222"
+    application_name      = "managed"
+    path                  = "multi_vpc"
+    connection_secret_arn = run.stream.connection_secret_arn
+  }
+
+  expect_failures = [aws_msk_vpc_connection.cluster]
+}
+
 run "multi_vpc" {
   variables {
     account_id            = "222222222222"
     application_name      = "managed"
     path                  = "multi_vpc"
     connection_secret_arn = run.stream.connection_secret_arn
+
+    private_subnets = {
+      private_a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" }
+      private_b = { cidr_block = "10.0.2.0/24", availability_zone = "eu-central-1b" }
+      private_c = { cidr_block = "10.0.3.0/24", availability_zone = "eu-central-1c" }
+    }
+  }
+
+  assert {
+    condition     = alltrue([for id, broker in local.connection.brokers : startswith(broker.host, "b-${id}.iam.") && broker.port == 14000 + tonumber(id)])
+    error_message = "The hand-over must name the brokers as managed connections do."
   }
 
   assert {

@@ -50,7 +50,7 @@ run "keys_and_protection" {
     condition = alltrue([
       for t in aws_dynamodb_table.this :
       t.billing_mode == "PAY_PER_REQUEST" && t.deletion_protection_enabled && t.point_in_time_recovery[0].enabled &&
-      t.server_side_encryption[0].enabled && t.server_side_encryption[0].kms_key_arn == run.example.kms_key_arn
+      t.server_side_encryption[0].enabled && t.server_side_encryption[0].kms_key_arn == var.kms_key_arn
     ])
     error_message = "Tables must be protected, restorable and encrypted by default."
   }

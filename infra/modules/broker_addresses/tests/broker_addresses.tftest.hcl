@@ -37,9 +37,9 @@ run "narrow_and_alone" {
 
   assert {
     condition = jsondecode(aws_lambda_function.this.environment[0].variables["CULVERT_BROKERS"])["2"] == {
-      host             = run.example.exit.cluster.kafka_cluster.brokers["2"].host
+      host             = var.brokers["2"].host
       port             = 9096
-      target_group_arn = run.example.exit.target_group_arns["2"]
+      target_group_arn = var.brokers["2"].target_group_arn
     }
     error_message = "Each broker must be told by id, with its name, port and target group."
   }

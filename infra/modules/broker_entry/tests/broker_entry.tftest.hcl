@@ -84,13 +84,13 @@ run "names_rules_and_acceptance" {
   assert {
     condition = alltrue([
       for rule in aws_vpc_security_group_ingress_rule.client :
-      rule.referenced_security_group_id == run.example.consumer_security_group_id && rule.from_port == 9096 && rule.to_port == 9096
+      rule.referenced_security_group_id == one(values(var.client_security_group_ids)) && rule.from_port == 9096 && rule.to_port == 9096
     ]) && length(aws_vpc_security_group_ingress_rule.client) == 1
     error_message = "Endpoints must be open on the brokers' port for the consumer's group alone."
   }
 
   assert {
-    condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.client : rule.security_group_id == run.example.consumer_security_group_id && rule.referenced_security_group_id == aws_security_group.entry.id])
+    condition     = alltrue([for rule in aws_vpc_security_group_egress_rule.client : rule.security_group_id == one(values(var.client_security_group_ids)) && rule.referenced_security_group_id == aws_security_group.entry.id])
     error_message = "The consumer's group must reach the endpoints' group."
   }
 

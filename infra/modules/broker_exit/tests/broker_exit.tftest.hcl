@@ -63,7 +63,7 @@ run "a_second_cluster_beside_it" {
   }
 
   assert {
-    condition     = alltrue([for id, a in aws_lb_target_group_attachment.broker : a.target_id == run.example.cluster.kafka_cluster.brokers[id].address && a.port == 9096])
+    condition     = alltrue([for id, a in aws_lb_target_group_attachment.broker : a.target_id == var.brokers[id].address && a.port == 9096])
     error_message = "Each target group must hold its own broker's address, by id."
   }
 
@@ -79,7 +79,7 @@ run "a_second_cluster_beside_it" {
 
   assert {
     condition = alltrue([
-      aws_vpc_security_group_egress_rule.to_brokers.referenced_security_group_id == run.example.cluster.kafka_cluster.security_group_id,
+      aws_vpc_security_group_egress_rule.to_brokers.referenced_security_group_id == var.broker_security_group_id,
       aws_vpc_security_group_egress_rule.to_brokers.from_port == 9096 && aws_vpc_security_group_egress_rule.to_brokers.to_port == 9096,
       aws_vpc_security_group_ingress_rule.brokers.from_port == 9096 && aws_vpc_security_group_ingress_rule.brokers.to_port == 9096,
     ])

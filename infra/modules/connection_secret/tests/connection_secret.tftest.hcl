@@ -56,12 +56,12 @@ run "readable_by_the_named_alone" {
   }
 
   assert {
-    condition     = toset(flatten([for s in jsondecode(aws_secretsmanager_secret_policy.connection.policy).Statement : s.Principal.AWS])) == var.reader_principal_arns
+    condition     = toset(flatten([for s in jsondecode(aws_secretsmanager_secret_policy.connection.policy).Statement : s.Principal.AWS])) == toset(var.reader_principal_arns)
     error_message = "The secret's policy must name the readers and nobody else."
   }
 
   assert {
-    condition     = toset(flatten([for s in jsondecode(aws_kms_key.connection.policy).Statement : s.Principal.AWS if s.Sid == "ReadFromOtherAccounts"])) == var.reader_principal_arns
+    condition     = toset(flatten([for s in jsondecode(aws_kms_key.connection.policy).Statement : s.Principal.AWS if s.Sid == "ReadFromOtherAccounts"])) == toset(var.reader_principal_arns)
     error_message = "The key's policy must name the readers and nobody else."
   }
 

@@ -21,6 +21,7 @@ run "example" {
   }
 }
 
+# OpenTofu keeps what the last run of a module has printed: later runs name this one.
 run "more_brokers_than_zones" {
   module {
     source = "./examples/minimal"
@@ -39,9 +40,9 @@ run "more_brokers_than_zones" {
 run "closed_and_encrypted" {
   variables {
     name                    = "closed"
-    vpc_id                  = run.example.network.vpc_id
-    subnets                 = run.example.subnets
-    kms_key_arn             = run.example.kms_key_arn
+    vpc_id                  = run.more_brokers_than_zones.network.vpc_id
+    subnets                 = run.more_brokers_than_zones.subnets
+    kms_key_arn             = run.more_brokers_than_zones.kms_key_arn
     topics                  = { telemetry = { partition_count = 6 } }
     scram_users             = { culvert = { reader_principal_arns = ["arn:aws:iam::222222222222:root"] } }
     recovery_window_in_days = 7
@@ -60,7 +61,7 @@ run "closed_and_encrypted" {
     condition = alltrue([
       aws_msk_cluster.this.encryption_info[0].encryption_in_transit[0].client_broker == "TLS",
       aws_msk_cluster.this.encryption_info[0].encryption_in_transit[0].in_cluster,
-      aws_msk_cluster.this.encryption_info[0].encryption_at_rest_kms_key_arn == run.example.kms_key_arn,
+      aws_msk_cluster.this.encryption_info[0].encryption_at_rest_kms_key_arn == var.kms_key_arn,
     ])
     error_message = "Everything must be encrypted, on the wire and at rest."
   }
@@ -105,7 +106,7 @@ run "closed_and_encrypted" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.brokers.retention_in_days == 30 && aws_cloudwatch_log_group.brokers.kms_key_id == run.example.kms_key_arn
+    condition     = aws_cloudwatch_log_group.brokers.retention_in_days == 30 && aws_cloudwatch_log_group.brokers.kms_key_id == var.kms_key_arn
     error_message = "Broker logs must be kept 30 days and encrypted."
   }
 
@@ -118,9 +119,9 @@ run "closed_and_encrypted" {
 run "multi_vpc" {
   variables {
     name                  = "multi"
-    vpc_id                = run.example.network.vpc_id
-    subnets               = run.example.subnets
-    kms_key_arn           = run.example.kms_key_arn
+    vpc_id                = run.more_brokers_than_zones.network.vpc_id
+    subnets               = run.more_brokers_than_zones.subnets
+    kms_key_arn           = run.more_brokers_than_zones.kms_key_arn
     instance_type         = "kafka.m7g.large"
     multi_vpc             = true
     client_principal_arns = ["arn:aws:iam::222222222222:root"]
@@ -130,6 +131,11 @@ run "multi_vpc" {
   assert {
     condition     = aws_msk_cluster.this.broker_node_group_info[0].connectivity_info[0].vpc_connectivity[0].client_authentication[0].sasl[0].iam
     error_message = "Multi-VPC connectivity must be on, with IAM."
+  }
+
+  assert {
+    condition     = output.managed_brokers["2"] == { host = replace(output.brokers["2"].host, "b-2.", "b-2.iam."), port = 14002 } && length(output.managed_brokers) == 3
+    error_message = "Every broker must be known by its name and port on managed connections."
   }
 
   assert {
@@ -145,9 +151,9 @@ run "small_brokers_and_multi_vpc_are_refused" {
 
   variables {
     name                  = "small"
-    vpc_id                = run.example.network.vpc_id
-    subnets               = run.example.subnets
-    kms_key_arn           = run.example.kms_key_arn
+    vpc_id                = run.more_brokers_than_zones.network.vpc_id
+    subnets               = run.more_brokers_than_zones.subnets
+    kms_key_arn           = run.more_brokers_than_zones.kms_key_arn
     multi_vpc             = true
     client_principal_arns = ["arn:aws:iam::222222222222:root"]
   }
@@ -160,9 +166,9 @@ run "uneven_brokers_are_refused" {
 
   variables {
     name         = "uneven"
-    vpc_id       = run.example.network.vpc_id
-    subnets      = run.example.subnets
-    kms_key_arn  = run.example.kms_key_arn
+    vpc_id       = run.more_brokers_than_zones.network.vpc_id
+    subnets      = run.more_brokers_than_zones.subnets
+    kms_key_arn  = run.more_brokers_than_zones.kms_key_arn
     broker_count = 4
   }
 
@@ -174,9 +180,9 @@ run "unsupported_kafka_is_refused" {
 
   variables {
     name          = "old"
-    vpc_id        = run.example.network.vpc_id
-    subnets       = run.example.subnets
-    kms_key_arn   = run.example.kms_key_arn
+    vpc_id        = run.more_brokers_than_zones.network.vpc_id
+    subnets       = run.more_brokers_than_zones.subnets
+    kms_key_arn   = run.more_brokers_than_zones.kms_key_arn
     kafka_version = "2.8.1"
   }
 
@@ -188,9 +194,9 @@ run "an_open_cluster_is_refused" {
 
   variables {
     name              = "open"
-    vpc_id            = run.example.network.vpc_id
-    subnets           = run.example.subnets
-    kms_key_arn       = run.example.kms_key_arn
+    vpc_id            = run.more_brokers_than_zones.network.vpc_id
+    subnets           = run.more_brokers_than_zones.subnets
+    kms_key_arn       = run.more_brokers_than_zones.kms_key_arn
     server_properties = { "allow.everyone.if.no.acl.found" = "true" }
   }
 

@@ -51,7 +51,7 @@ run "nothing_leaves_by_default" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.flow.retention_in_days == 30 && aws_cloudwatch_log_group.flow.kms_key_id == run.example.logs_kms_key_arn
+    condition     = aws_cloudwatch_log_group.flow.retention_in_days == 30 && aws_cloudwatch_log_group.flow.kms_key_id == var.logs_kms_key_arn
     error_message = "Flow logs must be kept 30 days and encrypted."
   }
 

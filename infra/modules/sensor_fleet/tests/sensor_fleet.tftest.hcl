@@ -66,12 +66,12 @@ run "hardened" {
   }
 
   assert {
-    condition     = toset(flatten([for s in jsondecode(aws_iam_role_policy.sensor.policy).Statement : s.Resource])) == toset([run.example.cluster.kafka_cluster.cluster_arn, run.example.cluster.kafka_cluster.topic_arns["telemetry"], "${aws_s3_bucket.program.arn}/${aws_s3_object.program.key}", run.example.cluster.kms_key_arn])
+    condition     = toset(flatten([for s in jsondecode(aws_iam_role_policy.sensor.policy).Statement : s.Resource])) == toset([var.cluster_arn, var.topic_arn, "${aws_s3_bucket.program.arn}/${aws_s3_object.program.key}", var.kms_key_arn])
     error_message = "Sensors may touch their topic, their program and its key, and nothing else."
   }
 
   assert {
-    condition     = aws_vpc_security_group_egress_rule.brokers.from_port == 9098 && aws_vpc_security_group_egress_rule.s3.prefix_list_id == run.example.cluster.network.prefix_list_ids["s3"]
+    condition     = aws_vpc_security_group_egress_rule.brokers.from_port == 9098 && aws_vpc_security_group_egress_rule.s3.prefix_list_id == var.s3_prefix_list_id
     error_message = "Sensors must reach the brokers and the bucket."
   }
 

@@ -16,10 +16,11 @@ import (
 var kafkaVersions = []string{"3.6.0", "3.7.x", "3.7.x.kraft", "3.8.x", "3.8.x.kraft", "3.9.x", "3.9.x.kraft",
 	"4.0.x.kraft", "4.1.x.kraft"}
 
-// Ports of a broker's listeners: inside the VPC, and through managed multi-VPC connections.
+// Ports of a broker's listeners: inside the VPC, and through managed multi-VPC connections, where each broker has the
+// port of its id above portVPC, and a name of its own for each way to log in.
 const (
 	portTLS, portSCRAM, portIAM = 9094, 9096, 9098
-	portVPCSCRAM, portVPCIAM    = 14001, 14100
+	portVPC                     = 14000
 )
 
 func createCluster(o *Operation) error {
@@ -103,24 +104,33 @@ func (o *Operation) brokerName(id int) string {
 // setBootstrap lists one broker per zone, in no useful order: that is how the service answers.
 func (o *Operation) setBootstrap(zones int) {
 	brokers, _ := o.Record.Hidden["brokers"].([]any)
-	perZone := map[string]string{}
+	perZone := map[string]int{}
 	for _, b := range brokers {
-		perZone[value.Text(b.(attrs), "zone_id")] = value.Text(b.(attrs), "endpoint")
+		perZone[value.Text(b.(attrs), "zone_id")] = int(value.Number(b.(attrs), "broker_id"))
 	}
-	var names []string
-	for _, name := range perZone {
-		names = append(names, name)
+	var ids []int
+	for _, id := range perZone {
+		ids = append(ids, id)
 	}
-	sort.Sort(sort.Reverse(sort.StringSlice(names)))
-	list := func(on bool, port int) string {
+	sort.Sort(sort.Reverse(sort.IntSlice(ids)))
+	join := func(on bool, server func(id int) string) string {
 		if !on {
 			return ""
 		}
-		var hosts []string
-		for _, n := range names {
-			hosts = append(hosts, fmt.Sprintf("%s:%d", n, port))
+		var servers []string
+		for _, id := range ids {
+			servers = append(servers, server(id))
 		}
-		return strings.Join(hosts, ",")
+		return strings.Join(servers, ",")
+	}
+	list := func(on bool, port int) string {
+		return join(on, func(id int) string { return fmt.Sprintf("%s:%d", o.brokerName(id), port) })
+	}
+	managed := func(on bool, scheme string) string {
+		return join(on, func(id int) string {
+			_, rest, _ := strings.Cut(o.brokerName(id), ".")
+			return fmt.Sprintf("b-%d.%s.%s:%d", id, scheme, rest, portVPC+id)
+		})
 	}
 	sasl := value.Block(o.Attrs, "client_authentication.sasl")
 	across := value.Block(o.Attrs, "broker_node_group_info.connectivity_info.vpc_connectivity.client_authentication.sasl")
@@ -131,8 +141,8 @@ func (o *Operation) setBootstrap(zones int) {
 	o.Attrs["bootstrap_brokers_tls"] = list((mutual || open) && encryption != "PLAINTEXT", portTLS)
 	o.Attrs["bootstrap_brokers_sasl_scram"] = list(value.True(sasl, "scram"), portSCRAM)
 	o.Attrs["bootstrap_brokers_sasl_iam"] = list(value.True(sasl, "iam"), portIAM)
-	o.Attrs["bootstrap_brokers_vpc_connectivity_sasl_scram"] = list(value.True(across, "scram"), portVPCSCRAM)
-	o.Attrs["bootstrap_brokers_vpc_connectivity_sasl_iam"] = list(value.True(across, "iam"), portVPCIAM)
+	o.Attrs["bootstrap_brokers_vpc_connectivity_sasl_scram"] = managed(value.True(across, "scram"), "scram")
+	o.Attrs["bootstrap_brokers_vpc_connectivity_sasl_iam"] = managed(value.True(across, "iam"), "iam")
 }
 
 func updateCluster(o *Operation) error {
@@ -228,7 +238,7 @@ func createVPCConnection(o *Operation) error {
 	if err != nil {
 		return err
 	}
-	var clusterZones []string
+	var clusterZones, covered []string
 	brokers, _ := cluster.Hidden["brokers"].([]any)
 	for _, b := range brokers {
 		clusterZones = append(clusterZones, value.Text(b.(attrs), "zone_id"))
@@ -237,6 +247,12 @@ func createVPCConnection(o *Operation) error {
 		if !slices.Contains(clusterZones, s.Text("availability_zone_id")) {
 			return fmt.Errorf("BadRequestException: subnet %s is in %s, where the cluster has no broker", s.ID,
 				s.Text("availability_zone_id"))
+		}
+		covered = append(covered, s.Text("availability_zone_id"))
+	}
+	for _, zone := range clusterZones {
+		if !slices.Contains(covered, zone) {
+			return fmt.Errorf("BadRequestException: the cluster has brokers in %s, where no client subnet is", zone)
 		}
 	}
 	hash := o.hashOf(cluster.ID, len(o.Account.OfType("aws_msk_vpc_connection")))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -355,6 +356,11 @@ func TestManagedConnectionNeedsTheClustersPolicy(t *testing.T) {
 	value.Block(config, "broker_node_group_info")["connectivity_info"] = []any{attrs{"vpc_connectivity": []any{
 		attrs{"client_authentication": []any{attrs{"sasl": []any{attrs{"iam": true}}}}}}}}
 	k := s.create("aws_msk_cluster", config)
+	for _, server := range strings.Split(k["bootstrap_brokers_vpc_connectivity_sasl_iam"].(string), ",") {
+		if found, err := regexp.MatchString(`^b-([123])\.iam\.[a-z0-9.-]+:1400([123])$`, server); err != nil || !found {
+			t.Fatalf("a broker has a name and a port of its own, not %q (%v)", server, err)
+		}
+	}
 	near, nearSubnets := c.network("10.1")
 	connection := attrs{"authentication": "SASL_IAM", "target_cluster_arn": k["arn"], "vpc_id": near["id"],
 		"client_subnets": nearSubnets, "security_groups": []any{c.group(near)}}
@@ -363,6 +369,9 @@ func TestManagedConnectionNeedsTheClustersPolicy(t *testing.T) {
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::%s:root"},
 		"Action":["kafka:CreateVpcConnection","kafka:GetBootstrapBrokers","kafka:DescribeCluster*"],"Resource":"%v"}]}`,
 		analytics, k["arn"])})
+	twoZones := copyOf(connection)
+	twoZones["client_subnets"] = nearSubnets[:2]
+	c.refused("aws_msk_vpc_connection", twoZones, "where no client subnet is")
 	if got := c.create("aws_msk_vpc_connection", connection); !strings.Contains(got["arn"].(string),
 		":vpc-connection/"+stream) {
 		t.Fatalf("got %v", got["arn"])
