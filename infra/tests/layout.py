@@ -55,7 +55,7 @@ def complete(infra, folder):
 
 
 def for_both_programs(infra, folder):
-    """Terraform lets a condition name an earlier run, OpenTofu does not: it must name the variable that has its value."""
+    """Terraform lets a condition name an earlier run, OpenTofu does not: let it name the variable that holds it."""
     problems = []
     for path in sorted((infra / folder / "tests").glob("*.tftest.hcl")):
         for block in re.findall(r"^  assert \{\n(.*?)^  \}\n", path.read_text(), re.M | re.S):

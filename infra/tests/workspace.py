@@ -81,8 +81,9 @@ class Workspace:
     def environment(self, account):
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "AWS_"))}
         environment.update(
-            SELDOM_COLLECTED, TF_CLI_CONFIG_FILE=str(self.toolchain.cli_config()), CHECKPOINT_DISABLE="1", TF_IN_AUTOMATION="1",
-            TF_INPUT="0", CULVERT_TWIN_CLOUD=str(self.cloud), TF_VAR_function_package=str(self.function_package),
+            SELDOM_COLLECTED, TF_CLI_CONFIG_FILE=str(self.toolchain.cli_config()), CHECKPOINT_DISABLE="1",
+            TF_IN_AUTOMATION="1", TF_INPUT="0",
+            CULVERT_TWIN_CLOUD=str(self.cloud), TF_VAR_function_package=str(self.function_package),
             TF_VAR_program_package=str(self.program_package))
         if account:
             environment["CULVERT_TWIN_ACCOUNT"] = account

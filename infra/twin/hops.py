@@ -136,9 +136,12 @@ def _readable(applied, mapping):
         return "ACL", lambda kind, name: (kind, name) in acls
     role = applied.one("aws_lambda_function", arn=mapping["function_arn"])["role"]
     identity = next(i for i in identities_of(applied, {}) if i.role == role)
-    arn = connection["target_cluster_arn"]
     actions = {"topic": "kafka-cluster:ReadData", "group": "kafka-cluster:AlterGroup"}
-    return "policy", lambda kind, name: identity.allows(actions[kind], f"{arn.replace(':cluster/', f':{kind}/')}/{name}")
+
+    def allowed(kind, name):
+        return identity.allows(actions[kind], connection["target_cluster_arn"].replace(":cluster/", f":{kind}/")
+                               + f"/{name}")
+    return "policy", allowed
 
 
 def _judge(topology, broker, port, found, refused):
@@ -147,8 +150,8 @@ def _judge(topology, broker, port, found, refused):
     if outcome == "no such name":
         return Finding("name", f"{who}: {broker.consumer_host} does not exist in the analytics network")
     if link is None:
-        return Finding("name", f"{who}: {broker.consumer_host} is {', '.join(found['addresses'])} there, which is no endpoint: "
-                       "its zone lacks the record")
+        return Finding("name", f"{who}: {broker.consumer_host} is {', '.join(found['addresses'])} there, which is no "
+                       "endpoint: its zone lacks the record")
     if link.closed_because:
         return Finding("private link", f"{who}: {link.closed_because}")
     if outcome == "verified":
