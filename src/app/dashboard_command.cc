@@ -14,6 +14,8 @@ namespace culvert {
 namespace {
 
 constexpr int kTickMs = 1'000;
+constexpr Millis kFirstLook{2'000};       // until a small table is there, so that the page does not begin empty
+constexpr Millis kConnectTimeout{5'000};  // to Kafka; tried again later
 
 class DashboardCommand final : public Command {
  public:
@@ -45,21 +47,22 @@ class DashboardCommand final : public Command {
     auto table = open_reader(table_.table(), context.clock);
     if (!table) return table.error();
     auto about = board_about(table_name(table_.table()), table->definition);
-    std::unique_ptr<kafka::PartitionReader> reader;
+    TableWatch::OpenKafka open_kafka;
     if (with_kafka_) {
       auto target = kafka_.target(context.log);
       if (!target) return target.error();
-      auto opened = kafka::PartitionReader::open(kafka_client_config(*target, context.log), {.topic = target->topic});
-      if (!opened) return opened.error();
-      reader = *std::move(opened);
       add_kafka(about, *target);
+      open_kafka = [target = *target, &log = context.log] {
+        return kafka::PartitionReader::open(kafka_client_config(target, log),
+                                            {.topic = target.topic, .connect_timeout = kConnectTimeout});
+      };
     }
     WatchLimits limits;
     const bool costs_money = table_.table().kind == TableKind::kDynamoDb;
     limits.refresh = refresh_.value_or(costs_money ? Millis{60'000} : Millis{2'000});
     dashboard::Board board(std::move(about));
-    TableWatch watch(*table, reader.get(), limits, board, context.clock);
-    watch.tick();
+    TableWatch watch(*table, std::move(open_kafka), limits, board, context.log, context.clock);
+    watch.wait_first(kFirstLook);
     const auto site = HttpSite::open(**listen, {}, board, context.clock);
     if (!site) return site.error();
     context.out.line("dashboard: " + (*site)->url());
@@ -85,7 +88,8 @@ CommandSpec dashboard_command() {
       "show a table in the browser",
       "Serves a page that shows a table's devices, windows, partitions and dead letters while others write it, or "
       "afterwards, and prints its address. The table is read again and again: a SQLite file every two seconds, a "
-      "DynamoDB table (whole, which costs read units) every minute. With a broker and a topic it shows the lag too. "
+      "DynamoDB table (whole, which costs read units) every minute. With a broker and a topic it shows the lag too, as "
+      "long as Kafka answers. "
       "`consume --listen` and `demo` serve the same page from inside a consumer, without reading the table.",
       {{"a SQLite table", "culvert dashboard --table sqlite:windows.db"},
        {"with the lag, at a port of your choice",
@@ -93,7 +97,7 @@ CommandSpec dashboard_command() {
        {"from another machine, behind a token",
         "culvert dashboard --table sqlite:windows.db --listen 0.0.0.0:8080 --listen-public --listen-token-file "
         "token.txt"}},
-      {{65, "the file is no culvert table, or of another version"}, {69, "the table or Kafka cannot be reached"}},
+      {{65, "the file is no culvert table, or of another version"}, {69, "the table cannot be reached"}},
       [] { return std::unique_ptr<Command>(std::make_unique<DashboardCommand>()); }};
 }
 

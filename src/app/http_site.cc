@@ -303,6 +303,8 @@ class HttpSite::Impl {
     std::string why;
     if (!now || (now->consuming && !now->assigned)) {
       why = "the group has not assigned partitions yet";
+    } else if (!now->consuming && now->state == dashboard::StreamState::kStarting) {
+      why = "the table has not been read yet";
     } else if (!now->table_reachable) {
       why = "the table cannot be reached";
     } else if (now->lag_records.value_or(0) > options_.ready_lag_most) {

@@ -8,6 +8,7 @@ namespace culvert {
 namespace {
 
 constexpr std::int64_t kReadUnitBytes = 4'096;  // of a consistent read
+constexpr std::string_view kWholeTable = "the whole table is read, which takes time and is paid for";
 
 }  // namespace
 
@@ -30,24 +31,27 @@ Result<void> ScanWatch::begin() {
   const auto size = reader_.size_estimate();
   if (!size) return size.error();
   if (!*size || (*size)->items < kItemsWorthTelling) return {};
-  const std::int64_t bytes = (*size)->bytes;
-  tell({{"items_about", (*size)->items},
-        {"megabytes_about", bytes / 1'000'000},
-        {"read_units_about", bytes / kReadUnitBytes},
-        {"advice", advice_}});
+  told_ = true;
+  warn(log_, **size, advice_);
   return {};
+}
+
+void ScanWatch::warn(Log& log, const TableSize& size, std::string_view advice) {
+  if (size.items < kItemsWorthTelling) return;
+  log.warning(kWholeTable, {{"items_about", size.items},
+                            {"megabytes_about", size.bytes / 1'000'000},
+                            {"read_units_about", size.bytes / kReadUnitBytes},
+                            {"advice", advice}});
 }
 
 bool ScanWatch::tick(std::int64_t items) {
   // The table's own figure may be hours old.
-  if (!told_ && items >= kItemsWorthTelling) tell({{"items_so_far", items}, {"advice", advice_}});
+  if (!told_ && items >= kItemsWorthTelling) {
+    told_ = true;
+    log_.warning(kWholeTable, {{"items_so_far", items}, {"advice", advice_}});
+  }
   progress_.update(items);
   return !stop_.requested();
-}
-
-void ScanWatch::tell(Log::Fields figures) {
-  told_ = true;
-  log_.warning("the whole table is read, which takes time and is paid for", figures);
 }
 
 }  // namespace culvert

@@ -27,12 +27,14 @@ class ScanWatch {
   ScanWatch& operator=(const ScanWatch&) = delete;
   ~ScanWatch();
 
+  // Says in the log what reading a whole table of that size costs, if it is worth telling.
+  static void warn(Log& log, const TableSize& size, std::string_view advice);
+
   // Asks the table for its size; without this only what is read in fact is told.
   [[nodiscard]] Result<void> begin();
 
  private:
   bool tick(std::int64_t items);
-  void tell(Log::Fields figures);
 
   TableReader& reader_;
   std::string advice_;

@@ -60,19 +60,26 @@ TEST(DeviceStoreTest, WindowClosesByItsPartitionsWatermarkAndAChangeAfterwardsIs
   EXPECT_FALSE(store.detail(DeviceId{2})->windows[0].corrected);
 }
 
-TEST(DeviceStoreTest, PagesCoverTenThousandDevicesOnceInEveryOrder) {
+// Each page sorts anew, which ThreadSanitizer makes very slow.
+#ifdef __SANITIZE_THREAD__
+constexpr std::int64_t kDevices = 1'000;
+#else
+constexpr std::int64_t kDevices = 10'000;
+#endif
+
+TEST(DeviceStoreTest, PagesCoverManyDevicesOnceInEveryOrder) {
   DeviceStore store;
-  for (std::int64_t device = 0; device < 10'000; ++device) {
+  for (std::int64_t device = 0; device < kDevices; ++device) {
     store.put(put_of(device, 0, {device % 100}, device % 7, 1));
   }
   for (const DeviceOrder order : {DeviceOrder::kDevice, DeviceOrder::kLatest, DeviceOrder::kCount, DeviceOrder::kMean,
                                   DeviceOrder::kMin, DeviceOrder::kMax, DeviceOrder::kHeard}) {
     for (const bool descending : {false, true}) {
-      std::vector<bool> seen(10'000);
+      std::vector<bool> seen(kDevices);
       std::optional<DeviceRow> last;
-      for (std::size_t page = 1; page <= 50; ++page) {
+      for (std::size_t page = 1; page <= kDevices / 200; ++page) {
         const DevicePage got = store.page({"", order, descending, page, 200});
-        EXPECT_EQ(got.found, 10'000U);
+        EXPECT_EQ(got.found, std::size_t{kDevices});
         EXPECT_EQ(got.page, page);
         ASSERT_EQ(got.rows.size(), 200U);
         for (const DeviceRow& row : got.rows) {

@@ -144,6 +144,8 @@ class TableReader {
   // For tables that read everything before the first item is visited: called now and then, on the caller's thread,
   // with the number of items read so far; false ends the scan early, as if everything had been visited.
   virtual void watch_scans(std::function<bool(std::int64_t items)> /*tick*/) {}
+  // As AggregateTable's.
+  virtual void interrupt() {}
 };
 
 }  // namespace culvert

@@ -116,6 +116,11 @@ const steps = {
       await open(view);
       await loaded();
       await noSidewaysScroll(`narrow ${view}`);
+      const cut = await page.evaluate(() => [...document.querySelectorAll(".table-card, .fact dd")]
+        .filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth).map((one) => one.innerText));
+      assert.deepEqual(cut, [], `narrow ${view}: cut off`);
+      const tab = await page.locator(".tabs [aria-current]").boundingBox();
+      assert.ok(tab.x >= -1 && tab.x + tab.width <= 381, `narrow ${view}: its tab is at ${tab.x} to ${tab.x + tab.width}`);
       await page.screenshot({ path: path.join(shots, `${view.split("/")[0]}-narrow.png`) });
     }
     await page.setViewportSize({ width: 1280, height: 860 });

@@ -69,6 +69,7 @@
     for (const tab of document.querySelectorAll(".tabs a")) {
       const here = tab.dataset.view === name || (name === "device" && tab.dataset.view === "devices");
       mark(tab, "aria-current", here ? "page" : null);
+      if (here) tab.scrollIntoView({ block: "nearest", inline: "nearest" });  // on a narrow screen
     }
     if (focus) {
       window.scrollTo(0, 0);
@@ -122,8 +123,10 @@
       textTone = status.state === "finished" ? "" : "bad";
     } else if (status) {
       [tone, words] = STATES[status.state] || ["idle", status.state];
+      if (status.state === "starting" && !status.consuming) [tone, words] = ["idle", "Reading the table"];
       text = status.note;
-      textTone = status.state === "finished" ? (status.note.includes("differ from") ? "bad" : "good") : tone;
+      textTone = status.state === "finished" ? (status.note.includes("differ from") ? "bad" : "good")
+        : status.state === "table" ? "warn" : tone;
       if (silent > STALE_MS) {
         tone = "warn";
         words = "Stale";

@@ -16,14 +16,22 @@
 
   const clock = (u, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 19));
 
-  function axes(colours, format) {
+  // As wide as its longest label, which may say "1 min 15 s".
+  const labelled = (u, values) => 16 + 6.6 * Math.max(4, ...(values || []).map((text) => text.length));
+
+  const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 12 }, (_, power) => digit * 10 ** power)).sort((a, b) => a - b);
+  const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
+    3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000, 864000, 2592000, 8640000, 31536000, 315360000];
+
+  function axes(colours, format, steps) {
     const common = {
       stroke: colours.text, font: "12px system-ui, sans-serif",
       grid: { stroke: colours.grid, width: 1 }, ticks: { stroke: colours.grid, width: 1, size: 4 },
     };
     return [
       { ...common, values: clock, space: 90, size: 30 },
-      { ...common, size: 58, space: 34, values: (u, splits) => splits.map((value) => (value === null ? "" : format(value))) },
+      { ...common, size: labelled, space: 34, ...(steps ? { incrs: steps } : {}),
+        values: (u, splits) => splits.map((value) => (value === null ? "" : format(value))) },
     ];
   }
 
@@ -72,14 +80,16 @@
   }
 
   culvert.onTheme = new Set();
+  culvert.steps = { whole: WHOLE, seconds: SECONDS };
 
-  culvert.linePlot = (element, label, format) =>
+  // `steps`: distances between two labels of the upright axis.
+  culvert.linePlot = (element, label, format, steps) =>
     new Plot(element, 200, (colours) => ({
       legend: { show: false },
       cursor: { drag: { x: false, y: false }, points: { size: 7 } },
       // At least a minute, so that the first sample has a place.
       scales: { x: { time: true, range: (u, low, high) => [Math.min(low, high - 60), high] }, y: { range: (u, low, high) => [0, Math.max(1e-3, (high || 1) * 1.12)] } },
-      axes: axes(colours, format),
+      axes: axes(colours, format, steps),
       series: [
         {},
         { label, stroke: colours.accent, width: 2, fill: colours.band, points: { show: false }, spanGaps: false,
@@ -174,9 +184,10 @@
       element,
       update(values) {
         const low = Math.min(...values);
-        const span = Math.max(...values) - low || 1;
+        const span = Math.max(...values) - low;
         const step = values.length > 1 ? (WIDTH - 6) / (values.length - 1) : 0;
-        const at = values.map((value, i) => [3 + i * step, HEIGHT - 4 - ((value - low) / span) * (HEIGHT - 8)]);
+        const at = values.map((value, i) => [3 + i * step,
+          span ? HEIGHT - 4 - ((value - low) / span) * (HEIGHT - 8) : HEIGHT / 2]);
         const line = at.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
         culvert.mark(path, "d", line);
         const last = at[at.length - 1] || [0, 0];

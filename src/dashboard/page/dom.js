@@ -53,6 +53,9 @@ const culvert = {};
 
   culvert.count = (n) => (n === null || n === undefined ? "–" : grouped.format(n).replaceAll(",", "\u202f"));
 
+  // "1 partition", "4 partitions"
+  culvert.counted = (n, what) => `${culvert.count(n)} ${what}${n === 1 ? "" : "s"}`;
+
   culvert.compact = (n) => {
     if (n === null || n === undefined) return "–";
     const size = Math.abs(n);
@@ -66,12 +69,12 @@ const culvert = {};
   culvert.value = (n) => {
     if (n === null || n === undefined) return "–";
     const size = Math.abs(n);
-    const digits = size >= 1000 ? 1 : size >= 1 ? 2 : 4;
+    const digits = size >= 1000 ? 1 : size >= 0.1 || size === 0 ? 2 : 4;
     return n.toFixed(digits);
   };
 
   // [figure, unit]
-  culvert.duration = (ms) => {
+  const duration = (ms) => {
     if (ms === null || ms === undefined) return ["–", ""];
     const past = Math.max(0, ms);
     if (past > 0 && past < 10) return [past.toFixed(1), "ms"];
@@ -82,6 +85,9 @@ const culvert = {};
     if (seconds < 172800) return [`${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)}`, "min"];
     return [String(Math.floor(seconds / 86400)), "days"];
   };
+  culvert.duration = duration;
+  // For an axis: "0", "25 s", "1 min 15 s", "2 h".
+  culvert.span = (ms) => (ms === 0 ? "0" : duration(ms).join(" ").replace(/\.0 /, " ").replace(/ 0 (s|min)$/, ""));
   culvert.ago = (ms) => {
     if (ms < 1500) return "now";
     const [figure, unit] = culvert.duration(ms < 60000 ? Math.round(ms / 1000) * 1000 : ms);

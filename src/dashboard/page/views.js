@@ -4,7 +4,7 @@
 "use strict";
 
 culvert.views = (() => {
-  const { h, say, mark, keyed, count, value, duration } = culvert;
+  const { h, say, mark, keyed, count, counted, value, duration } = culvert;
 
   const empty = (title, text) => h("div", { class: "empty" }, h("strong", {}, title), text);
   const loading = () => h("p", { class: "loading", role: "status" }, "Loading");
@@ -79,6 +79,8 @@ culvert.views = (() => {
         card.hidden = none;
         message.hidden = !none;
         if (!none) return;
+        const status = culvert.status();
+        if (status && status.state === "starting" && !status.consuming) return;  // the table is being read
         message.replaceChildren(page.devices === 0
           ? empty("No devices yet", "A device appears here when its first window is written.")
           : empty("No device of that name", "Nothing among the devices heard of lately matches the search."));
@@ -96,9 +98,12 @@ culvert.views = (() => {
       flush: fact("Flush p99", "99 of 100 of the last flushes took less"),
       conflicts: fact("Conflicts", "Conditional puts that found another version: somebody else wrote the item"),
       fences: fact("Filtered by fences", "Records that the items held already and that were not added again"),
+      devices: fact("Devices", "Devices with a window among the newest ones"),
       late: fact("Late", "Readings that came after their windows' allowed lateness"),
       letters: fact("Dead letters", "Records set aside with their position, bytes and reason"),
     };
+    const ofConsumers = [facts.flush, facts.conflicts, facts.fences];
+    const cards = h("dl", { class: "cards" }, Object.values(facts).map((one) => one.element));
     const ratePlot = h("div", { class: "plot", role: "img", "aria-label": "Records per second over the last ten minutes" });
     const lagPlot = h("div", { class: "plot", role: "img", "aria-label": "Event-time lag over the last ten minutes" });
     const rateNow = h("span", { class: "soft num" });
@@ -107,15 +112,15 @@ culvert.views = (() => {
     const preview = deviceTable(COLUMNS.map((column) => h("th", { scope: "col", class: classOf(column) }, column.title)));
     root.append(
       h("h1", { class: "hidden-text" }, "Overview"),
-      h("dl", { class: "cards" }, Object.values(facts).map((one) => one.element)),
+      cards,
       h("div", { class: "charts" },
         h("section", { class: "card chart-card" }, h("h2", {}, "Records per second", rateNow), ratePlot),
         h("section", { class: "card chart-card" }, h("h2", {}, "Event-time lag", lagNow), lagPlot)),
       h("div", { class: "section" }, h("h2", {}, "Windows as they fill"), h("a", { href: "#devices" }, "All devices")),
       preview.message, preview.card,
       h("p", {}, totals));
-    const rate = culvert.linePlot(ratePlot, "records/s", culvert.compact);
-    const lag = culvert.linePlot(lagPlot, "lag", (seconds) => duration(seconds * 1000).join(" "));
+    const rate = culvert.linePlot(ratePlot, "records/s", culvert.compact, culvert.steps.whole);
+    const lag = culvert.linePlot(lagPlot, "lag", (seconds) => culvert.span(seconds * 1000), culvert.steps.seconds);
     const samples = [[], [], []];
     let ready = false;
 
@@ -145,26 +150,32 @@ culvert.views = (() => {
       },
       update(status) {
         const since = status.consuming ? "since the start" : "in the table";
+        for (const one of ofConsumers) one.element.hidden = !status.consuming;
+        facts.devices.element.hidden = status.consuming;
+        mark(cards, "data-few", status.consuming ? null : "yes");
         facts.rate.set(culvert.compact(status.records_per_second), "/s",
           `${culvert.compact(status.consuming ? status.records_read : status.records_stored)} records ${since}`);
         const [lagText, lagUnit] = duration(status.event_lag_ms);
         facts.lag.set(lagText, lagUnit, "behind the sensors' clocks");
         facts.commit.set(culvert.compact(status.lag_records), status.lag_records === null ? "" : "records",
-          status.lag_records === null ? "the log's end is not known" : "not yet checkpointed",
+          status.lag_records !== null ? "not yet checkpointed"
+            : status.topic ? "the log's end is not known" : "not known without -b and -t",
           status.state === "catching-up" ? "warn" : null);
         const [flushText, flushUnit] = duration(status.flush_p99_ms);
-        facts.flush.set(flushText, flushUnit, status.consuming ? `${count(status.flushes)} flushes` : "no consumer here",
+        facts.flush.set(flushText, flushUnit, `${count(status.flushes)} ${status.flushes === 1 ? "flush" : "flushes"}`,
           status.state === "table-fails" ? "bad" : null);
-        facts.conflicts.set(status.consuming ? culvert.compact(status.conflicts) : "–", "",
-          status.consuming ? `${count(status.refolds)} partitions read again` : "no consumer here");
-        facts.fences.set(status.consuming ? culvert.compact(status.fence_filtered) : "–", "",
-          status.consuming ? "never added twice" : "no consumer here");
+        facts.conflicts.set(culvert.compact(status.conflicts), "", `${counted(status.refolds, "partition")} read again`);
+        facts.fences.set(culvert.compact(status.fence_filtered), "", "never added twice");
+        const partitions = status.partitions_of_topic
+          ? `${count(status.partitions)} of ${counted(status.partitions_of_topic, "partition")}`
+          : counted(status.partitions, "partition");
+        facts.devices.set(count(status.devices), "", partitions);
         facts.late.set(culvert.compact(status.late), "", since);
         facts.letters.set(culvert.compact(status.dead_letters), "", `${since}, late ones among them`);
         say(totals, [
-          `${count(status.devices)} devices`,
-          `${count(status.partitions)}${status.partitions_of_topic ? ` of ${count(status.partitions_of_topic)}` : ""} partitions`,
-          status.consuming ? `${count(status.open_items)} items unwritten` : "",
+          counted(status.devices, "device"),
+          partitions,
+          status.consuming ? `${counted(status.open_items, "item")} unwritten` : "",
           status.consuming ? `${culvert.bytes(status.memory_bytes)} held` : "",
           status.consuming ? `${culvert.bytes(status.bytes_read)} read` : "",
           `started ${culvert.instant(status.started)} UTC`,
@@ -265,15 +276,33 @@ culvert.views = (() => {
 
   const markOf = (window) => (window.corrected ? "corrected" : window.closed ? "closed" : "open");
 
+  // A time of day, and its date where there is room for it.
+  function instant() {
+    const date = h("span", { class: "wide" });
+    const time = document.createTextNode("");
+    return {
+      parts: [date, time],
+      set(ms) {
+        say(date, ms === null ? "" : `${culvert.instant(ms).slice(0, 10)} `);
+        if (time.data !== culvert.time(ms)) time.data = culvert.time(ms);
+      },
+    };
+  }
+
+  const OF_WINDOW = [["End", "num wide"], ["Count", "num"], ["Mean", "num"], ["Min", "num wide"], ["Max", "num wide"],
+    ["Std dev", "num wide"], ["State", ""]];
+
   function windowRow() {
-    const cells = Array.from({ length: 7 }, (_, i) => h("td", { class: i === 5 ? "num wide" : "num" }));
+    const cells = OF_WINDOW.map(([, kind]) => h("td", { class: kind }));
     const badge = h("span", { class: "mark" });
-    const head = h("th", { scope: "row" });
-    const element = h("tr", {}, head, cells.slice(0, 6), h("td", {}, badge));
+    const start = instant();
+    const head = h("th", { scope: "row" }, start.parts);
+    cells[6].append(badge);
+    const element = h("tr", {}, head, cells);
     return {
       element,
       update(w) {
-        say(head, culvert.instant(w.start));
+        start.set(w.start);
         [culvert.time(w.end), count(w.count), value(w.mean), value(w.min), value(w.max), value(w.stddev)]
           .forEach((text, i) => say(cells[i], text));
         say(badge, markOf(w));
@@ -298,8 +327,8 @@ culvert.views = (() => {
       h("section", { class: "card chart-card" }, title, plot, legend),
       h("p", {}),
       h("div", { class: "card table-card" }, h("table", {}, h("caption", { class: "hidden-text" }, "Windows, newest first"),
-        h("thead", {}, h("tr", {}, ["Start (UTC)", "End", "Count", "Mean", "Min", "Max", "Std dev", "State"].map((text, i) =>
-          h("th", { scope: "col", class: i === 6 ? "num wide" : i > 0 && i < 7 ? "num" : "" }, text)))), body)));
+        h("thead", {}, h("tr", {}, [["Start (UTC)", ""], ...OF_WINDOW].map(([text, kind]) =>
+          h("th", { scope: "col", class: kind }, text)))), body)));
     const message = h("div", { class: "card" }, loading());
     root.append(h("div", { class: "head" }, h("a", { class: "crumb", href: "#devices" }, "Devices"),
       h("span", { class: "soft", "aria-hidden": "true" }, "/"), name, badge, heard), message, content);
@@ -349,7 +378,10 @@ culvert.views = (() => {
   // ---- partitions
 
   function partitionRow() {
-    const cells = Array.from({ length: 7 }, (_, i) => h("td", { class: i === 0 ? "wide" : i === 2 || i === 6 ? "num wide" : "num" }));
+    const watermark = instant();
+    const cells = ["wide consumers", "num wide consumers", "num wide", "num wide", "num", "num", "num wide consumers"]
+      .map((kind) => h("td", { class: kind }));
+    cells[4].append(...watermark.parts);
     const bar = culvert.s("rect", { height: 6, width: 0 });
     const lag = h("span", { class: "num" });
     const meter = h("span", { class: "meter wide", "aria-hidden": "true" },
@@ -361,8 +393,9 @@ culvert.views = (() => {
       update(row) {
         say(head, String(row.partition));
         const skew = row.skew_ms === null ? "–" : duration(row.skew_ms).join(" ");
-        [row.owner || "–", count(row.position), count(row.committed), count(row.log_end), culvert.instant(row.watermark), skew,
-          count(row.open_items)].forEach((text, i) => say(cells[i], text));
+        [row.owner || "–", count(row.position), count(row.committed), count(row.log_end), null, skew, count(row.open_items)]
+          .forEach((text, i) => text !== null && say(cells[i], text));
+        watermark.set(row.watermark);
         say(lag, count(row.lag));
         mark(bar, "width", String(row.share));
       },
@@ -371,10 +404,11 @@ culvert.views = (() => {
 
   function partitions(root) {
     const body = h("tbody", {});
-    const heads = [["Partition", "num"], ["Owner", "wide"], ["Position", "num"], ["Committed", "num wide"], ["End", "num"],
-      ["Lag", ""], ["Watermark (UTC)", "num"], ["Skew", "num"], ["Unwritten items", "num wide"]];
+    const heads = [["Partition", "num"], ["Owner", "wide consumers"], ["Position", "num wide consumers"],
+      ["Committed", "num wide"], ["End", "num wide"], ["Lag", "lag"], ["Watermark (UTC)", "num"], ["Skew", "num"],
+      ["Unwritten items", "num wide consumers"]];
     const card = h("div", { class: "card table-card" }, h("table", {}, h("caption", { class: "hidden-text" }, "Partitions"),
-      h("thead", {}, h("tr", {}, heads.map(([text, kind]) => h("th", { scope: "col", class: kind }, text)))), body));
+      h("thead", {}, h("tr", {}, heads.map(([text, kind]) => h("th", { scope: "col", class: kind }, h("span", {}, text))))), body));
     const note = h("p", { class: "soft" });
     const message = h("div", { class: "card" }, loading());
     root.append(h("h1", { class: "hidden-text" }, "Partitions"), message, card, note);
@@ -386,9 +420,12 @@ culvert.views = (() => {
         for (const row of answer.rows) row.share = Math.round(((row.lag || 0) / most) * 100);
         keyed(body, answer.rows, (row) => row.partition, partitionRow);
         const none = answer.rows.length === 0;
+        const status = culvert.status();
         card.hidden = none;
         message.hidden = !none;
+        mark(card, "data-table", status && !status.consuming ? "yes" : null);
         if (none) {
+          if (status && status.state === "starting" && !status.consuming) return;  // the table is being read
           message.replaceChildren(empty("No partitions here", answer.partitions_of_topic
             ? "The other members of the group have them all, or the group is still forming."
             : "Nothing has been written to this table yet."));
@@ -404,7 +441,7 @@ culvert.views = (() => {
 
   function letterCard(letter) {
     const bytes = (name, shown) => shown && h("div", {},
-      h("b", {}, name), shown.shown, shown.cut ? h("b", {}, ` … ${culvert.bytes(shown.bytes)} in all`) : null);
+      h("b", {}, name), shown.bytes === 0 ? h("span", { class: "soft" }, "(empty)") : shown.shown, shown.cut ? h("b", {}, ` … ${culvert.bytes(shown.bytes)} in all`) : null);
     const long = [letter.key, letter.value].some((shown) => shown && shown.shown.length > 400);
     const element = h("article", { class: "card letter" },
       h("header", {}, h("h2", {}, letter.reason), h("code", {}, `${letter.partition} offset ${letter.offset}`),
@@ -419,7 +456,8 @@ culvert.views = (() => {
     let reason = "";
     const chips = h("div", { class: "reasons", role: "group", "aria-label": "Reasons" });
     const list = h("div", {});
-    const note = h("p", { class: "soft" });
+    const told = h("span", {});
+    const note = h("p", { class: "soft" }, told, h("code", {}, "culvert dead-letters list"), " shows all of them, whole.");
     const message = h("div", { class: "card" }, loading());
     root.append(h("h1", { class: "hidden-text" }, "Dead letters"), chips, note, message, list);
 
@@ -447,9 +485,8 @@ culvert.views = (() => {
           return;
         }
         keyed(chips, [{ reason: "", count: answer.total }, ...answer.reasons], (item) => item.reason, chip);
-        say(note, `The newest ${count(answer.newest.length)}, control characters made visible. ` +
-          (answer.since_start ? "Counted since the start of this process; " : answer.complete ? "" : "Only the first were counted; ") +
-          "`culvert dead-letters list` shows all of them, whole.");
+        say(told, `The newest ${count(answer.newest.length)}, control characters made visible. ` +
+          (answer.since_start ? "Counted since the start of this process; " : answer.complete ? "" : "Only the first were counted; "));
         keyed(list, answer.newest, (letter) => `${letter.partition}:${letter.offset}`, letterCard);
       },
     };
