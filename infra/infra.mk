@@ -9,6 +9,7 @@ infra-test: ## Test both accounts' infrastructure, offline: apply, refuse, polic
 	@python3 infra/tests/run.py all
 
 twin: ## Run both accounts on this machine: network, Kafka, sensors, function, table (needs root; TWIN_ARGS, TWIN=NAME)
+	@python3 -B infra/twin/twin.py rights
 	@scripts/install-deps build infra twin
 	@scripts/build release $(JOBS) culvert culvert-lambda kafka_admin
 	@python3 -B infra/twin/twin.py --name $(TWIN) up $(TWIN_ARGS)

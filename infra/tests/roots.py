@@ -383,7 +383,10 @@ def everything_is_tagged(worlds):
             if resource["mode"] == "managed" and "tags_all" in instance["attributes"] and (
                     not tags or tags.get("application") != "telemetry"):
                 return f"{resource.get('module', '')}.{resource['type']}.{resource['name']} has tags {tags}"
-    return None
+    template = deployment.stream.of_type("aws_launch_template")[0]
+    untagged = [started["resource_type"] for started in template["tag_specifications"]
+                if started["tags"].get("application") != "telemetry"]
+    return wrong((not untagged, f"what the sensors' template starts is not tagged: {untagged}"))
 
 
 @scenario

@@ -98,7 +98,8 @@ class Workspace:
         result = subprocess.run([self.toolchain.binary(), *arguments], cwd=self.infra / where, env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout)
         if check and result.returncode != 0:
-            raise Failed(f"{where}: {' '.join(arguments[:2])} failed:\n{result.stdout}")
+            said = result.stdout[max(0, result.stdout.find("Error:")):]   # not the whole plan in front of it
+            raise Failed(f"{where}: {' '.join(arguments[:2])} failed:\n{said}")
         return result.returncode, result.stdout
 
     def init(self, where):

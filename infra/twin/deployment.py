@@ -19,6 +19,7 @@ REPOSITORY = HERE.parents[1]
 sys.path[:0] = [str(HERE.parent / "tests"), str(REPOSITORY / "tests" / "support")]
 
 from accounts import Deployment, handed_over   # noqa: E402  (the folders must be on the path first)
+from culvert_test.workspace import SupportError   # noqa: E402
 from toolchain import Toolchain   # noqa: E402
 from workspace import Workspace   # noqa: E402
 
@@ -29,8 +30,11 @@ def packages(folder, program, function):
     """What `make lambda` and scripts/infra-program leave, of the programs that were built here."""
     archive, zipped = folder / "packages" / "culvert.tar.gz", folder / "packages" / "culvert-lambda.zip"
     archive.parent.mkdir(exist_ok=True)
-    subprocess.run([REPOSITORY / "scripts" / "infra-program", program, archive], check=True, capture_output=True,
-                   timeout=120)
+    # In the twin's folder, as everything that `down` must find when this process was killed.
+    packed = subprocess.run([REPOSITORY / "scripts" / "infra-program", program.resolve(), archive], cwd=folder,
+                            capture_output=True, text=True, timeout=120)
+    if packed.returncode != 0:
+        raise SupportError(f"packing the sensors' program failed: {packed.stderr.strip()}")
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as out:
         entry = zipfile.ZipInfo("bootstrap", (2026, 1, 1, 0, 0, 0))
         entry.external_attr = 0o755 << 16

@@ -17,6 +17,7 @@
     twin.py impair [--delay-ms N] [--jitter-ms N] [--loss-percent N]
                             make the function's way to the endpoints bad; without options: good again
     twin.py call FUNCTION   call a function that is called by the clock now
+    twin.py rights          whether this user may run one here: nothing, or what is missing
     twin.py down            end it and remove every trace, also of one that was killed
 
 Options: --name NAME (default twin; several may run at once), --build FOLDER (default build/release).
@@ -67,7 +68,7 @@ def say(text):
     print(f"twin: {text}", file=sys.stderr, flush=True)
 
 
-def check_able():
+def check_rights():
     status = pathlib.Path("/proc/self/status").read_text()
     effective = int(re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.M)[1], 16)
     lacking = [name for name, bit in (("CAP_NET_ADMIN", CAP_NET_ADMIN), ("CAP_SYS_ADMIN", CAP_SYS_ADMIN))
@@ -75,9 +76,14 @@ def check_able():
     if os.geteuid() != 0 or lacking:
         raise Skipped(f"needs root with {' and '.join(lacking) or 'CAP_NET_ADMIN and CAP_SYS_ADMIN'} to make network "
                       "namespaces (in a container: --cap-add)")
+    return 0
+
+
+def check_able():
+    check_rights()
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if missing:
-        raise Skipped(f"needs {', '.join(missing)} (scripts/install-deps infra test)")
+        raise Skipped(f"needs {', '.join(missing)} (scripts/install-deps twin)")
 
 
 class Place:
@@ -409,7 +415,7 @@ def arguments_of(arguments):
     start.add_argument("assignments", nargs="*", metavar="ROOT.NAME=JSON")
     start.add_argument("--keep", action="store_true", help="leave a twin that could not be built for looking at")
     start.add_argument("--no-wait", action="store_true", help="do not wait for windows")
-    for name in ("status", "check", "down"):
+    for name in ("rights", "status", "check", "down"):
         commands.add_parser(name)
     for name in ("query", "verify", "doctor"):
         commands.add_parser(name)
@@ -436,12 +442,16 @@ def main(arguments):
     place = Place(options.name)
     if options.command == "up":
         return up(place, options)
+    if options.command == "rights":
+        return check_rights()
     if options.command == "down":
         check_able()
         return down(place)
     if not place.folder.exists():
         say(f"no twin '{place.name}' here (make twin starts one)")
         return 1
+    if not os.access(place.folder, os.R_OK | os.X_OK):
+        raise Skipped(f"{place.folder} is another user's: only root looks into a twin")
     commands = {"status": lambda: overview.show(place), "check": lambda: check(place),
                 "query": lambda: query(place, options.rest).returncode,
                 "verify": lambda: verify(place, options.rest).returncode,

@@ -230,6 +230,8 @@ module "stream_function" {
   function_package           = var.function_package
   architecture               = var.function_architecture
   memory_mib                 = var.memory_mib
+  reserved_concurrency       = var.reserved_concurrency
+  lag_records_max            = var.lag_records_max
   topic                      = var.topic
   consumer_group_id          = coalesce(var.consumer_group_id, "culvert-${var.application_name}")
   bootstrap_servers          = local.per_broker ? module.broker_entry[0].bootstrap_servers : null

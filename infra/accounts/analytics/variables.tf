@@ -114,7 +114,7 @@ variable "topic" {
 }
 
 variable "consumer_group_id" {
-  description = "Consumer group of the mapping; null: culvert-<application_name>. A mapping that is made again goes on where the old one was."
+  description = "Consumer group of the mapping; null: culvert-<application_name>, which the stream root's consumer_acls name. A mapping that is made again goes on where the old one was."
   type        = string
   default     = null
 }
@@ -190,6 +190,18 @@ variable "memory_mib" {
   description = "Memory of the function, in MiB."
   type        = number
   default     = 512
+}
+
+variable "reserved_concurrency" {
+  description = "Most instances of the function at once; one per partition is enough. -1: the account's limit."
+  type        = number
+  default     = 20
+}
+
+variable "lag_records_max" {
+  description = "Alarm when the function is so many records behind: what the topic gets in the time that you can wait."
+  type        = number
+  default     = 100000
 }
 
 variable "log_level" {

@@ -12,15 +12,17 @@ provider "aws" {
   allowed_account_ids = var.account_id == null ? null : [var.account_id]
 
   default_tags {
-    tags = {
-      application = var.application_name
-      component   = "culvert-stream"
-      managed_by  = "infra/accounts/stream"
-    }
+    tags = local.tags
   }
 }
 
 locals {
+  tags = {
+    application = var.application_name
+    component   = "culvert-stream"
+    managed_by  = "infra/accounts/stream"
+  }
+
   per_broker    = var.path == "endpoint_per_broker"
   instance_type = coalesce(var.broker_instance_type, local.per_broker ? "kafka.t3.small" : "kafka.m7g.large")
   # What consumers connect to: a self-managed event source cannot use IAM, the managed one does.
@@ -143,5 +145,6 @@ module "sensor_fleet" {
   broker_security_group_id = module.kafka_cluster.security_group_id
   s3_prefix_list_id        = module.network.prefix_list_ids["s3"]
   kms_key_arn              = aws_kms_key.stream.arn
+  tags                     = local.tags
   alarm_topic_arns         = [aws_sns_topic.alarms.arn]
 }

@@ -13,13 +13,17 @@ locals {
 
   ports = { scram = 9096, iam = 9098, tls = 9094 }
 
+  # A copy in each zone, and one of them may be missing: with two zones a required second copy would stop every writer
+  # whenever Amazon MSK restarts a broker.
+  copies = length(var.subnets)
+
   server_properties = merge({
     "allow.everyone.if.no.acl.found" = "false"
     "auto.create.topics.enable"      = "false"
-    "default.replication.factor"     = tostring(min(3, var.broker_count))
+    "default.replication.factor"     = tostring(local.copies)
     "delete.topic.enable"            = "true"
     "log.retention.hours"            = tostring(var.retention_hours)
-    "min.insync.replicas"            = tostring(min(2, var.broker_count))
+    "min.insync.replicas"            = tostring(local.copies - 1)
     "unclean.leader.election.enable" = "false"
   }, var.server_properties)
 
@@ -89,7 +93,7 @@ resource "aws_msk_cluster" "this" {
   cluster_name           = var.name
   kafka_version          = var.kafka_version
   number_of_broker_nodes = var.broker_count
-  enhanced_monitoring    = "PER_BROKER"
+  enhanced_monitoring    = "PER_TOPIC_PER_BROKER" # else nothing tells whether a topic is still written to
 
   broker_node_group_info {
     instance_type   = var.instance_type
@@ -173,7 +177,7 @@ data "aws_msk_broker_nodes" "this" {
 
 check "names_of_managed_connections" {
   assert {
-    condition = !var.multi_vpc || alltrue([
+    condition = !var.multi_vpc ? true : alltrue([
       for server in split(",", coalesce(aws_msk_cluster.this.bootstrap_brokers_vpc_connectivity_sasl_iam, "none")) :
       contains([for broker in local.managed_brokers : "${broker.host}:${broker.port}"], server)
     ])
@@ -187,7 +191,7 @@ resource "aws_msk_topic" "this" {
   cluster_arn        = aws_msk_cluster.this.arn
   name               = each.key
   partition_count    = each.value.partition_count
-  replication_factor = min(3, var.broker_count)
+  replication_factor = local.copies
 }
 
 # ---- users by SCRAM ----

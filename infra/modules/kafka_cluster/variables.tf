@@ -38,6 +38,11 @@ variable "broker_count" {
   description = "Number of brokers: a multiple of the number of subnets. It can be raised later, not lowered."
   type        = number
   default     = 3
+
+  validation {
+    condition     = var.broker_count >= 2 && var.broker_count <= 30 && floor(var.broker_count) == var.broker_count
+    error_message = "broker_count must be a whole number from 2 to 30 (Amazon MSK's limit for a cluster, unless it was raised)."
+  }
 }
 
 variable "instance_type" {
@@ -56,6 +61,11 @@ variable "retention_hours" {
   description = "How long records are kept, in hours: the longest that every consumer may be down without losing any."
   type        = number
   default     = 168
+
+  validation {
+    condition     = var.retention_hours >= 1 && floor(var.retention_hours) == var.retention_hours
+    error_message = "retention_hours must be a whole number from 1."
+  }
 }
 
 variable "server_properties" {
@@ -75,6 +85,11 @@ variable "topics" {
     partition_count = number
   }))
   default = {}
+
+  validation {
+    condition     = alltrue([for topic in var.topics : topic.partition_count >= 1 && floor(topic.partition_count) == topic.partition_count])
+    error_message = "partition_count must be a whole number from 1."
+  }
 }
 
 variable "scram_users" {
@@ -94,6 +109,11 @@ variable "credentials_version" {
   description = "Raise it to give every SCRAM user a new password."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.credentials_version >= 1 && floor(var.credentials_version) == var.credentials_version
+    error_message = "credentials_version must be a whole number from 1."
+  }
 }
 
 variable "multi_vpc" {

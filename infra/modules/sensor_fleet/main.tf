@@ -283,9 +283,14 @@ resource "aws_launch_template" "sensor" {
     enabled = true
   }
 
-  tag_specifications {
-    resource_type = "instance"
-    tags          = { Name = "${var.name}-sensor" }
+  # The provider's default tags end at the template: what it starts must be told them.
+  dynamic "tag_specifications" {
+    for_each = ["instance", "network-interface", "volume"]
+
+    content {
+      resource_type = tag_specifications.value
+      tags          = merge(var.tags, { Name = "${var.name}-sensor" })
+    }
   }
 
   lifecycle {
@@ -337,15 +342,20 @@ resource "aws_cloudwatch_metric_alarm" "silent" {
 
   alarm_name          = "${var.name}-sensors-silent"
   alarm_description   = "No readings have reached ${var.topic} for five minutes."
-  namespace           = "AWS/Kafka"
-  metric_name         = "MessagesInPerSec"
-  dimensions          = { "Cluster Name" = var.cluster_name, "Topic" = var.topic }
-  statistic           = "Sum"
   comparison_operator = "LessThanOrEqualToThreshold"
   threshold           = 0
-  period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "breaching"
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
+
+  # Amazon MSK counts what comes in for each broker and topic, never for a topic as a whole; a sum over a list of brokers
+  # would end at the ten metrics that an alarm may name.
+  metric_query {
+    id          = "readings"
+    label       = "Readings a second"
+    period      = 60
+    return_data = true
+    expression  = "SELECT SUM(MessagesInPerSec) FROM SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\", Topic) WHERE \"Cluster Name\" = '${var.cluster_name}' AND Topic = '${var.topic}'"
+  }
 }

@@ -19,6 +19,11 @@ variable "instance_count" {
   description = "Number of instances; a broken one is replaced."
   type        = number
   default     = 1
+
+  validation {
+    condition     = var.instance_count >= 0 && floor(var.instance_count) == var.instance_count
+    error_message = "instance_count must be a whole number from 0."
+  }
 }
 
 variable "instance_type" {
@@ -99,12 +104,28 @@ variable "devices" {
   description = "Number of simulated devices on each instance."
   type        = number
   default     = 10
+
+  validation {
+    condition     = var.devices >= 1 && floor(var.devices) == var.devices
+    error_message = "devices must be a whole number from 1."
+  }
 }
 
 variable "records_per_second" {
   description = "Readings a second of each instance, of all its devices together."
   type        = number
   default     = 100
+
+  validation {
+    condition     = var.records_per_second > 0
+    error_message = "records_per_second must be above 0 (instance_count 0: no sensors)."
+  }
+}
+
+variable "tags" {
+  description = "Tags of the instances, their disks and network interfaces, which the provider's default tags do not reach."
+  type        = map(string)
+  default     = {}
 }
 
 variable "alarm_topic_arns" {

@@ -42,6 +42,11 @@ variable "reserved_concurrency" {
   description = "Most instances of the function at once; one per partition is enough. -1: the account's limit."
   type        = number
   default     = 20
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || (var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency)
+    error_message = "reserved_concurrency must be a whole number from 1, or -1: with 0 the function never runs."
+  }
 }
 
 variable "topic" {
@@ -174,6 +179,15 @@ variable "window" {
     condition     = alltrue([for x in [var.window.size, coalesce(var.window.advance, var.window.size), var.window.out_of_orderness, var.window.allowed_lateness] : can(regex("^[0-9]+(ms|s|m|h|d)$", x))])
     error_message = "Durations must be a number and a unit: ms, s, m, h or d."
   }
+
+  # As the program itself refuses it, but before anything is made.
+  validation {
+    condition = try(
+      alltrue([for ms in [for x in [[var.window.size, coalesce(var.window.advance, var.window.size)]] : [
+        for text in x : tonumber(regex("^[0-9]+", text)) * { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }[regex("[a-z]+$", text)]
+    ]] : ms[1] > 0 && ms[0] % ms[1] == 0 && ms[0] / ms[1] <= 1000]), false)
+    error_message = "window.size must be a multiple of window.advance, and at most 1000 times as long."
+  }
 }
 
 variable "generation" {
@@ -229,6 +243,11 @@ variable "lag_records_max" {
   description = "Alarm when the function is so many records behind."
   type        = number
   default     = 100000
+
+  validation {
+    condition     = var.lag_records_max >= 1
+    error_message = "lag_records_max must be at least 1."
+  }
 }
 
 variable "alarm_topic_arns" {

@@ -29,10 +29,11 @@ class RunningTwin(unittest.TestCase):
     """
 
     inputs = ()
+    suffix = ""   # of the name, where a test has several
 
     @classmethod
     def setUpClass(cls):
-        cls.name = os.environ.get("CULVERT_TWIN_USE") or f"t{os.getpid()}"
+        cls.name = os.environ.get("CULVERT_TWIN_USE") or f"t{os.getpid()}{cls.suffix}"
         cls.place = twin.Place(cls.name)
         if os.environ.get("CULVERT_TWIN_USE"):
             return

@@ -8,6 +8,7 @@ In the brokers' place something answers each connection with the address that it
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import unittest
@@ -170,6 +171,14 @@ class Networks(unittest.TestCase):
         self.assertEqual({li.closed_because.split(" by ")[0] for li in links},
                          {f"{li.endpoint} waits for acceptance" for li in self.topology.links})
         self.assertEqual([balancers.configuration_of(li, "a", "b") for li in links], [None] * len(links))
+
+    def test_without_the_rights_it_says_which_and_skips(self):
+        command = ["setpriv", "--bounding-set=-net_admin,-sys_admin", sys.executable, "-B",
+                   str(twin_case.TWIN / "twin.py")]
+        for what in ("rights", "up", "down"):
+            done = subprocess.run([*command, what], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 77, done.stderr)
+            self.assertIn("needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN to make network namespaces", done.stderr)
 
     def test_sweeping_leaves_nothing(self):
         other = f"{NAME}x"

@@ -202,3 +202,38 @@ run "an_open_cluster_is_refused" {
 
   expect_failures = [var.server_properties]
 }
+
+run "two_zones_need_one_copy_to_go_on" {
+  command = plan
+
+  variables {
+    name         = "pair"
+    vpc_id       = run.more_brokers_than_zones.network.vpc_id
+    subnets      = { for name, subnet in run.more_brokers_than_zones.subnets : name => subnet if name != "private_c" }
+    kms_key_arn  = run.more_brokers_than_zones.kms_key_arn
+    broker_count = 4
+    topics       = { telemetry = { partition_count = 6 } }
+  }
+
+  assert {
+    condition     = strcontains(aws_msk_configuration.this.server_properties, "min.insync.replicas = 1") && aws_msk_topic.this["telemetry"].replication_factor == 2
+    error_message = "Writers must go on while a broker of one of two zones is restarted."
+  }
+}
+
+run "numbers_that_mean_nothing_are_refused" {
+  command = plan
+
+  variables {
+    name                = "odd"
+    vpc_id              = run.more_brokers_than_zones.network.vpc_id
+    subnets             = run.more_brokers_than_zones.subnets
+    kms_key_arn         = run.more_brokers_than_zones.kms_key_arn
+    broker_count        = 33
+    retention_hours     = 0
+    topics              = { telemetry = { partition_count = 0 } }
+    credentials_version = 0
+  }
+
+  expect_failures = [var.broker_count, var.retention_hours, var.topics, var.credentials_version]
+}

@@ -41,6 +41,14 @@ run "nothing_leaves_by_default" {
   }
 
   assert {
+    condition = alltrue([
+      for endpoint in aws_vpc_endpoint.gateway : jsondecode(endpoint.policy).Statement[0].Condition.StringEquals ==
+      { "aws:PrincipalAccount" = aws_vpc.this.owner_id, "aws:ResourceAccount" = aws_vpc.this.owner_id }
+    ])
+    error_message = "Gateway endpoints must lead to this account's own tables and buckets alone."
+  }
+
+  assert {
     condition     = aws_subnet.public["p"].map_public_ip_on_launch == false
     error_message = "Public subnets must not hand out public addresses."
   }

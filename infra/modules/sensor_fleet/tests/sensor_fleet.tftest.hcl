@@ -30,6 +30,17 @@ run "hardened" {
     s3_prefix_list_id        = run.example.cluster.network.prefix_list_ids["s3"]
     kms_key_arn              = run.example.cluster.kms_key_arn
     instance_count           = 2
+    tags                     = { application = "events" }
+  }
+
+  assert {
+    condition     = toset([for t in aws_launch_template.sensor.tag_specifications : t.resource_type if t.tags["application"] == "events"]) == toset(["instance", "network-interface", "volume"])
+    error_message = "What the template starts must carry the tags, too."
+  }
+
+  assert {
+    condition     = strcontains(tolist(aws_cloudwatch_metric_alarm.silent[0].metric_query)[0].expression, "SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\", Topic)")
+    error_message = "Silence must be told from what Amazon MSK counts: for each broker and topic."
   }
 
   assert {
@@ -89,4 +100,27 @@ run "hardened" {
     ])
     error_message = "The bucket must not be public."
   }
+}
+
+run "no_devices_are_refused" {
+  command = plan
+
+  variables {
+    name                     = "none"
+    vpc_id                   = run.example.cluster.network.vpc_id
+    subnet_ids               = []
+    cluster_arn              = run.example.cluster.kafka_cluster.cluster_arn
+    cluster_name             = "example"
+    topic                    = "telemetry"
+    topic_arn                = run.example.cluster.kafka_cluster.topic_arns["telemetry"]
+    bootstrap_servers        = "b-1.example:9098"
+    broker_security_group_id = run.example.cluster.kafka_cluster.security_group_id
+    s3_prefix_list_id        = run.example.cluster.network.prefix_list_ids["s3"]
+    kms_key_arn              = run.example.cluster.kms_key_arn
+    instance_count           = -1
+    devices                  = 0
+    records_per_second       = 0
+  }
+
+  expect_failures = [var.instance_count, var.devices, var.records_per_second]
 }

@@ -90,9 +90,33 @@ run "small_batches_and_odd_pollers_are_refused" {
     batch_size                 = 10
     poller                     = { mode = "serverless" }
     generation                 = 0
+    reserved_concurrency       = 0
+    lag_records_max            = 0
+    window                     = { size = "1m", advance = "7s" }
   }
 
-  expect_failures = [var.batch_size, var.poller, var.generation]
+  expect_failures = [var.batch_size, var.poller, var.generation, var.reserved_concurrency, var.lag_records_max, var.window]
+}
+
+run "too_many_windows_for_a_reading_are_refused" {
+  command = plan
+
+  variables {
+    name                       = "own"
+    topic                      = "telemetry"
+    consumer_group_id          = "own"
+    bootstrap_servers          = run.example.inputs.bootstrap_servers
+    credentials_secret_arn     = run.example.inputs.credentials_secret_arn
+    tables                     = run.example.inputs.tables
+    subnet_ids                 = run.example.inputs.subnet_ids
+    function_security_group_id = run.example.inputs.mapping_security_group_id
+    mapping_security_group_id  = run.example.inputs.mapping_security_group_id
+    dynamodb_prefix_list_id    = run.example.inputs.prefix_list_id
+    kms_key_arn                = run.example.inputs.kms_key_arn
+    window                     = { size = "1h", advance = "1s" }
+  }
+
+  expect_failures = [var.window]
 }
 
 run "a_self_managed_source_without_a_user_is_refused" {
