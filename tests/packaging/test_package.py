@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Debian package: made, judged by lintian, installed into an empty root, and each of its parts used."""
 import gzip
+import json
 import os
 import pathlib
 import re
@@ -170,6 +171,16 @@ class Package(CulvertTest):
         restarts = re.search(r"^RestartPreventExitStatus=(.*)$", text, re.M)[1].split()
         for code in restarts:
             self.assertRegex(shown, rf"(?m)^  {code} ", "a code that consume does not have")
+
+    def test_alerts_and_dashboard_speak_of_metrics_that_there_are(self):
+        rules = self.share / "culvert/prometheus/culvert.rules.yml"
+        self.assertIn("SUCCESS", run("promtool", "check", "rules", rules).stdout)
+        dashboard = (self.share / "culvert/grafana/culvert.json").read_text(encoding="utf-8")
+        self.assertGreater(len(json.loads(dashboard)["panels"]), 3)
+        described = (self.share / "doc/culvert/operating.md.gz")
+        metrics = gzip.decompress(described.read_bytes()).decode()
+        for name in set(re.findall(r"\b(?:culvert|kafka)_[a-z_]+", rules.read_text(encoding="utf-8") + dashboard)):
+            self.assertIn(re.sub("_(bucket|sum|count)$", "", name), metrics)
 
     def test_example_configuration_is_read(self):
         example = self.share / "doc/culvert/examples/culvert.toml"
