@@ -6,6 +6,7 @@
 // Time    none.
 // Bounds  none of its own.
 // See     docs/formats.md: invocation event.
+#include <boost/json/error.hpp>
 #include <boost/json/parse.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -60,6 +61,8 @@ void check(const EventReader& reader, std::string_view text) {
   options.allow_invalid_utf8 = true;  // of strings that nobody asked for
   boost::system::error_code failed;
   const json::value event = json::parse(text, failed, {}, options);
+  // A matter of Boost's numbers, not of the grammar: it stands where nobody reads a number.
+  if (failed == json::error::exponent_overflow) return;
   CULVERT_CHECK(!failed, failed.message());
   // Boost keeps the last of two members of one name; where one is a record's, the reader refuses, so only keys of
   // `records` are left, and then the numbers differ.

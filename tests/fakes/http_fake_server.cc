@@ -130,6 +130,7 @@ class Session : public std::enable_shared_from_this<Session> {
         out_ = head_text(reply) + (reply.chunked ? chunked_text(reply.body) : reply.body);
         break;
     }
+    if (reply.byte_by_byte) return drip(0);
     const bool close_after = reply.fault != FakeFault::kNone;
     asio::async_write(socket_, asio::buffer(out_),
                       [self = shared_from_this(), close_after](const error_code& error, std::size_t) {
@@ -138,6 +139,18 @@ class Session : public std::enable_shared_from_this<Session> {
                         } else {
                           self->read();
                         }
+                      });
+  }
+
+  void drip(std::size_t at) {
+    if (at == out_.size()) return read();
+    asio::async_write(socket_, asio::buffer(out_.data() + at, 1),
+                      [self = shared_from_this(), at](const error_code& failed, std::size_t) {
+                        if (failed) return self->close();
+                        self->timer_.expires_after(std::chrono::milliseconds{1});
+                        self->timer_.async_wait([self, at](const error_code& error) {
+                          if (!error) self->drip(at + 1);
+                        });
                       });
   }
 

@@ -49,6 +49,7 @@ struct FakeReply {
   std::chrono::microseconds delay{0};
   FakeFault fault = FakeFault::kNone;
   bool chunked = false;
+  bool byte_by_byte = false;  // a millisecond apart
 };
 
 class HttpFakeServer {

@@ -110,6 +110,14 @@ TEST_F(ClientTest, ReadsChunkedBodiesAndBodiesEndedByClosing) {
   EXPECT_EQ(server.connections(), 1U);
 }
 
+TEST_F(ClientTest, ReadsAnEmptyChunkedBodyThatComesByteByByte) {
+  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.chunked = true, .byte_by_byte = true}; });
+  Client client({}, resolver_);
+  const auto outcome = client.call(server.endpoint(), {});
+  ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
+  EXPECT_EQ(outcome.response().body, "");
+}
+
 TEST_F(ClientTest, LargeBodiesGoBothWays) {
   HttpFakeServer server(echo);
   ClientOptions options;

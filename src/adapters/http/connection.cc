@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "adapters/http/chunk_guard.h"
+
 namespace culvert::http {
 
 namespace {
@@ -244,7 +246,7 @@ bool Connection::feed(std::string_view bytes) {
   const bool joined = !unparsed_.empty();
   if (joined) unparsed_.append(bytes);
   std::string_view rest = joined ? std::string_view(unparsed_) : bytes;
-  while (!rest.empty() && !reader_->is_done()) {
+  while (!rest.empty() && !reader_->is_done() && !awaits_more(*reader_, rest.size())) {
     error_code error;
     const std::size_t used = reader_->put(asio::const_buffer(rest.data(), rest.size()), error);
     rest.remove_prefix(used);
@@ -263,8 +265,10 @@ bool Connection::feed(std::string_view bytes) {
     finish_response(rest.size());
     return false;
   }
-  if (!reader_->is_header_done() && rest.size() > options_.header_bytes_most) {
-    fail(ErrorKind::kUnavailable, fmt::format("a response header above {} bytes", options_.header_bytes_most));
+  // What is left over is a part of a header, of a chunk's header or of a trailer.
+  if (rest.size() > options_.header_bytes_most) {
+    fail(ErrorKind::kUnavailable,
+         fmt::format("a response header or trailer above {} bytes", options_.header_bytes_most));
     return false;
   }
   unparsed_ = std::string(rest);

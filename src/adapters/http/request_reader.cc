@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "adapters/http/chunk_guard.h"
+
 namespace culvert::http {
 
 namespace {
@@ -50,15 +52,15 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus_is_s
 }  // namespace
 
 RequestReader::RequestReader(std::size_t header_bytes_most, std::size_t body_bytes_most)
-    : unparsed_bytes_most_(header_bytes_most) {
+    : header_bytes_most_(header_bytes_most) {
   header_limit(static_cast<std::uint32_t>(header_bytes_most));
   body_limit(static_cast<std::uint64_t>(body_bytes_most));
-  eager(true);
 }
 
 std::size_t RequestReader::feed(std::string_view bytes) {
   std::size_t taken = 0;
   while (state_ != State::kComplete && state_ != State::kRefused && taken < bytes.size()) {
+    if (awaits_more<true>(*this, bytes.size() - taken)) break;
     error_code error;
     const std::size_t used = put(boost::asio::buffer(bytes.data() + taken, bytes.size() - taken), error);
     taken += used;
@@ -69,15 +71,17 @@ std::size_t RequestReader::feed(std::string_view bytes) {
                                                   : 400);
       break;
     }
+    if (state_ == State::kHeader) header_bytes_ += used;
     if (state_ == State::kHeader && is_header_done()) {
       state_ = State::kBody;
+      eager(true);
       check_header();
     }
     if (state_ == State::kBody && is_done()) state_ = State::kComplete;
     if (used == 0) break;
   }
   // Headers are limited by the parser; this is for a chunk's header or a trailer that does not end.
-  if (state_ == State::kBody && bytes.size() - taken > unparsed_bytes_most_) refuse(400);
+  if (state_ == State::kBody && bytes.size() - taken > header_bytes_most_) refuse(400);
   return taken;
 }
 
@@ -87,6 +91,8 @@ void RequestReader::refuse(int status) {
 }
 
 void RequestReader::check_header() {
+  // The parser's own limit lets a header pass that is a little longer, if it comes in one piece.
+  if (header_bytes_ > header_bytes_most_) return refuse(431);
   // RFC 9112, section 3.2: exactly one Host in HTTP/1.1.
   const auto hosts = std::count_if(request_.headers.begin(), request_.headers.end(),
                                    [](const Header& header) { return same_name(header.name, "host"); });

@@ -52,7 +52,8 @@ class RequestReader final : private boost::beast::http::basic_parser<true> {
   std::size_t on_chunk_body_impl(std::uint64_t, Text body, error_code&) override;
   void on_finish_impl(error_code&) override {}
 
-  const std::size_t unparsed_bytes_most_;
+  const std::size_t header_bytes_most_;
+  std::size_t header_bytes_ = 0;
   ServerRequest request_;
   State state_ = State::kHeader;
   int refusal_ = 0;

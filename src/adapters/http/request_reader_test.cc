@@ -26,6 +26,19 @@ TEST(RequestReaderTest, ReadsTheSameWhereverTheBytesAreCut) {
   }
 }
 
+TEST(RequestReaderTest, AnEmptyChunkedBodyMayComeByteByByte) {
+  const std::string_view post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  RequestReader reader(4096, 4096);
+  std::string unparsed;
+  for (const char byte : post) {
+    ASSERT_NE(reader.state(), RequestReader::State::kComplete);
+    unparsed += byte;
+    unparsed.erase(0, reader.feed(unparsed));
+  }
+  EXPECT_EQ(reader.state(), RequestReader::State::kComplete);
+  EXPECT_TRUE(reader.request().body.empty());
+}
+
 TEST(RequestReaderTest, LeavesTheNextRequestAlone) {
   RequestReader reader(4096, 4096);
   const std::string two = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
