@@ -9,23 +9,11 @@ namespace culvert {
 
 namespace {
 
-std::string_view kind_name(WindowKind kind) {
-  switch (kind) {
-    case WindowKind::kTumbling:
-      return "tumbling";
-    case WindowKind::kHopping:
-      return "hopping";
-    case WindowKind::kBatch:
-      return "batch";
-  }
-  return "unknown";
-}
-
 void add_definition(dashboard::About& about, const Definition& definition) {
   const auto add = [&](std::string name, std::string value) {
     about.settings.push_back({"Windows", std::move(name), std::move(value)});
   };
-  add("kind", std::string(kind_name(definition.kind)));
+  add("kind", std::string(window_kind_name(definition.kind)));
   add("window", format_duration(definition.size));
   add("advance", format_duration(definition.advance));
   add("out-of-orderness", format_duration(definition.out_of_orderness));

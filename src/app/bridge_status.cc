@@ -30,7 +30,7 @@ void BridgeStatus::show(const BridgeReport& report) {
   last_records_ = report.mapping.records;
   log_.info("progress", {{"records", report.mapping.records},
                          {"records_per_second", static_cast<std::int64_t>(rate)},
-                         {"lag", report.lag_records.value_or(-1)},
+                         {"lag", report.lag_records},
                          {"partitions", report.partitions},
                          {"under_way", report.under_way},
                          {"batches", report.mapping.batches},

@@ -113,7 +113,7 @@ void ConsumeStatus::show(const ConsumeReport& report) {
   last_read_ = read;
   log_.info("progress", {{"records", read},
                          {"records_per_second", static_cast<std::int64_t>(rate)},
-                         {"lag", report.lag_records.value_or(-1)},
+                         {"lag", report.lag_records},
                          {"partitions", report.partitions.size()},
                          {"open_deltas", report.open_deltas},
                          {"memory_bytes", report.memory_bytes},
@@ -141,7 +141,7 @@ void ConsumeStatus::dump(const ConsumeReport& report) {
                       {"folded", s.durable.folded},
                       {"late", s.durable.late},
                       {"dead_letters", s.durable.dead_letters},
-                      {"lag", report.lag_records.value_or(-1)},
+                      {"lag", report.lag_records},
                       {"records_per_second", static_cast<std::int64_t>(report.records_per_second)},
                       {"open_deltas", report.open_deltas},
                       {"memory_bytes", report.memory_bytes},

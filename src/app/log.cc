@@ -72,6 +72,14 @@ std::string format_wall(WallTime time) {
   return format_utc(EventTime{std::chrono::floor<Millis>(time).time_since_epoch().count()});
 }
 
+// Of a value that is not text.
+std::string plain_text(const LogField::Value& value, std::string_view absent) {
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
+  if (const auto* number = std::get_if<double>(&value)) return fmt::format("{:.6g}", *number);
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  return std::string(absent);
+}
+
 struct Repeats {
   SteadyTime since;
   std::int64_t count = 0;
@@ -144,12 +152,8 @@ std::string Log::State::json_line(LogLevel level, std::string_view message, std:
     out += ':';
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       append_json_string(out, redacted(*text));
-    } else if (const auto* truth = std::get_if<bool>(&field.value)) {
-      out += *truth ? "true" : "false";
-    } else if (const auto* number = std::get_if<double>(&field.value)) {
-      out += fmt::format("{:.6g}", *number);
     } else {
-      out += std::to_string(std::get<std::int64_t>(field.value));
+      out += plain_text(field.value, "null");
     }
   }
   if (left_out > 0) out += fmt::format(R"(,"left_out":{})", left_out);
@@ -165,12 +169,8 @@ std::string Log::State::text_line(LogLevel level, std::string_view message, std:
     out += fmt::format(" {}=", field.name);
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       out += printable(redacted(*text));
-    } else if (const auto* truth = std::get_if<bool>(&field.value)) {
-      out += *truth ? "true" : "false";
-    } else if (const auto* number = std::get_if<double>(&field.value)) {
-      out += fmt::format("{:.6g}", *number);
     } else {
-      out += std::to_string(std::get<std::int64_t>(field.value));
+      out += plain_text(field.value, "unknown");
     }
   }
   if (left_out > 0) out += fmt::format(" (and {} more like it)", left_out);

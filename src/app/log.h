@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
 enum class LogFormat : std::uint8_t { kAuto, kText, kJson };  // kAuto: text on a terminal, else JSON lines
 
 struct LogField {
-  using Value = std::variant<std::int64_t, double, bool, std::string_view>;
+  using Value = std::variant<std::monostate, std::int64_t, double, bool, std::string_view>;
   std::string_view name;
   Value value;
 
@@ -43,6 +44,10 @@ struct LogField {
   template <std::integral Number>
   requires(!std::same_as<Number, bool>) LogField(std::string_view field, Number number)
       : name(field), value(static_cast<std::int64_t>(number)) {}
+  // Without a number: null in JSON, `unknown` as text.
+  LogField(std::string_view field, const std::optional<std::int64_t>& number) : name(field) {
+    if (number) value = *number;
+  }
 };
 
 struct LogOptions {

@@ -60,6 +60,21 @@ TEST_F(LogTest, WritesJsonLinesWhereThereIsNoTerminal) {
                          R"("table":"a\"b\u000a","items":3,"rate":2.5,"again":true})"}));
 }
 
+TEST_F(LogTest, ANumberThatIsNotKnownIsNoNumber) {
+  log_->info("progress", {{"lag", std::optional<std::int64_t>()}, {"end", std::optional<std::int64_t>(7)}});
+  EXPECT_EQ(lines(),
+            (std::vector<std::string>{
+                R"({"timestamp":"1970-01-01T00:00:01.000Z","level":"info","message":"progress","lag":null,"end":7})"}));
+}
+
+TEST_F(LogTest, AsTextANumberThatIsNotKnownIsCalledUnknown) {
+  LogOptions options;
+  options.format = LogFormat::kText;
+  restart(options);
+  log_->info("progress", {{"lag", std::optional<std::int64_t>()}});
+  EXPECT_EQ(lines(), (std::vector<std::string>{"00:00:01.000 info    progress lag=unknown"}));
+}
+
 TEST_F(LogTest, TextHidesControlCharacters) {
   LogOptions options;
   options.format = LogFormat::kText;

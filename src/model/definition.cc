@@ -10,6 +10,18 @@
 
 namespace culvert {
 
+std::string_view window_kind_name(WindowKind kind) {
+  switch (kind) {
+    case WindowKind::kTumbling:
+      return "tumbling";
+    case WindowKind::kHopping:
+      return "hopping";
+    case WindowKind::kBatch:
+      return "batch";
+  }
+  return "";
+}
+
 namespace {
 
 constexpr std::int64_t kSizeMost = 366LL * 86'400'000;
@@ -45,18 +57,6 @@ std::optional<std::string> decode(std::string_view text) {
   return out;
 }
 
-std::string_view kind_name(WindowKind kind) {
-  switch (kind) {
-    case WindowKind::kTumbling:
-      return "tumbling";
-    case WindowKind::kHopping:
-      return "hopping";
-    case WindowKind::kBatch:
-      return "batch";
-  }
-  return "";
-}
-
 std::string_view unit_name(TimestampUnit unit) {
   switch (unit) {
     case TimestampUnit::kText:
@@ -71,7 +71,7 @@ std::string_view unit_name(TimestampUnit unit) {
 
 // The pairs in their order in the text.  Names are part of the stored format (docs/formats.md).
 std::vector<std::pair<std::string_view, std::string>> pairs(const Definition& d) {
-  return {{"windows", std::string(kind_name(d.kind))},
+  return {{"windows", std::string(window_kind_name(d.kind))},
           {"size", format_duration(d.size)},
           {"advance", format_duration(d.advance)},
           {"out_of_orderness", format_duration(d.out_of_orderness)},
@@ -114,7 +114,7 @@ bool read_duration(const std::string& text, Millis& out) {
 
 // Assigns one pair; false if the value is not one of the field's.
 bool assign(Definition& d, std::string_view name, const std::string& value) {
-  if (name == "windows") return read_enum(value, WindowKind::kBatch, kind_name, d.kind);
+  if (name == "windows") return read_enum(value, WindowKind::kBatch, window_kind_name, d.kind);
   if (name == "size") return read_duration(value, d.size);
   if (name == "advance") return read_duration(value, d.advance);
   if (name == "out_of_orderness") return read_duration(value, d.out_of_orderness);

@@ -55,6 +55,9 @@ struct Definition {
   friend bool operator==(const Definition&, const Definition&) = default;
 };
 
+// As stored definitions and people have it: `tumbling`, `hopping`, `batch`.
+[[nodiscard]] std::string_view window_kind_name(WindowKind kind);
+
 // An error of kind kConfiguration that names the option at fault, or ok.
 [[nodiscard]] Result<void> validate(const Definition& definition);
 
