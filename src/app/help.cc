@@ -94,7 +94,10 @@ std::string option_names(const Option& option) {
 std::string usage_line(const CommandSpec& spec, const OptionSet& options) {
   std::string out = fmt::format("culvert {}", spec.name);
   for (const Option& option : options.options()) {
-    if (option.positional) out += " " + option.value_name;
+    if (option.positional) {
+      const std::string words = option.value_name + (option.repeatable ? " .." : "");
+      out += option.required ? " " + words : fmt::format(" [{}]", words);
+    }
     if (!option.required || option.positional) continue;
     out += option.letter == 0 ? fmt::format(" --{} {}", option.name, option.value_name)
                               : fmt::format(" -{} {}", option.letter, option.value_name);

@@ -1,7 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/log_scan.h"
 
+#include <fmt/format.h>
+
 namespace culvert {
+
+Result<void> check_topic_id(const kafka::PartitionReader& reader, const std::vector<PartitionCheckpoint>& checkpoints) {
+  constexpr Millis kQueryTimeout{30'000};
+  const auto id = reader.topic_id(kQueryTimeout);
+  if (!id) return id.error();
+  for (const PartitionCheckpoint& at : checkpoints) {
+    const std::string& stored = at.checkpoint.topic_id;
+    if (stored.empty() || id->empty() || stored == *id) continue;
+    return Error::fatal(ErrorKind::kData,
+                        fmt::format("{}: the table was made from a topic with id {}, now it is {}: the topic was made "
+                                    "anew (consume it with --generation {}; what the table holds of the former one "
+                                    "cannot be compared with a log any more)",
+                                    at.where.name(), stored, *id, at.where.generation + 1));
+  }
+  return {};
+}
 
 Result<bool> scan_log(kafka::PartitionReader& reader, std::span<const kafka::ReadRange> ranges, const StopFlag& stop,
                       const VisitRecords& visit) {

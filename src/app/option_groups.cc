@@ -99,6 +99,19 @@ void KafkaOptions::declare(OptionSet& options, GroupOption group) {
   });
 }
 
+void KafkaOptions::declare_optional(OptionSet& options) {
+  declare(options, GroupOption::kNone);
+  options.find("bootstrap-server")->required = false;
+  options.find("topic")->required = false;
+  options.finish([this]() -> Result<void> {
+    const bool brokers = !bootstrap_servers_.empty() || !connection_.empty();
+    if (brokers == named()) return {};
+    return Error::fatal(ErrorKind::kUsage, brokers ? "brokers are named, but no --topic (-t)"
+                                                   : "--topic (-t) needs brokers: --bootstrap-server (-b) or "
+                                                     "--connection");
+  });
+}
+
 void KafkaOptions::declare_access(OptionSet& options) {
   Option& connection =
       options.text("connection", "FILE|secret:ARN", &connection_,

@@ -45,6 +45,9 @@ class KafkaOptions {
   ~KafkaOptions() = default;
 
   void declare(OptionSet& options, GroupOption group);
+  // For commands that do without Kafka unless they are told of it: brokers and topic come together or not at all.
+  void declare_optional(OptionSet& options);
+  [[nodiscard]] bool named() const { return !topic_.empty(); }
 
   // bootstrap.servers and group.id of a property file stand in for missing options, as in Kafka's own tools.
   // Merges the sources (--connection < [kafka] < --kafka-config < environment < -X), reads secrets and registers them

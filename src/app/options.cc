@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
+#include <limits>
 
 #include "app/config_file.h"
 #include "app/did_you_mean.h"
@@ -56,7 +57,10 @@ class CommandLine {
       const std::string names =
           option.letter == 0 ? "--" + option.name : fmt::format("-{},--{}", option.letter, option.name);
       std::vector<std::string>& values = found_.emplace_back();
-      if (option.positional) word_option_ = parsed_.size();
+      if (option.positional) {
+        word_option_ = parsed_.size();
+        words_most_ = option.repeatable ? std::numeric_limits<std::size_t>::max() : 1;
+      }
       if (option.value_name.empty()) {
         CLI::Option* added = app_.add_flag(names);
         added->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -93,7 +97,7 @@ class CommandLine {
   Result<void> check_extras() {
     for (const std::string& extra : app_.remaining()) {
       if (extra == "--") continue;
-      if (word_option_ && words_.empty() && !extra.empty() && extra.front() != '-') {
+      if (words_.size() < words_most_ && !extra.empty() && extra.front() != '-') {
         words_.push_back(extra);
         continue;
       }
@@ -114,6 +118,7 @@ class CommandLine {
   std::vector<CLI::Option*> parsed_;
   std::vector<std::string> known_;
   std::optional<std::size_t> word_option_;  // that a bare word is the value of
+  std::size_t words_most_ = 0;
   std::vector<std::string> words_;
 };
 

@@ -10,6 +10,8 @@
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/dry_run_table.h"
+#include "app/kafka_client_config.h"
+#include "app/log_gaps.h"
 #include "app/on_failure_document.h"
 #include "app/option_groups.h"
 #include "app/progress_line.h"
@@ -24,11 +26,22 @@ namespace {
 constexpr int kAttemptsMost = 1'000;
 constexpr std::int64_t kBackoffMostMs = 5'000;
 
-// What became of the batches of on-failure documents.
+// What became of batches that were given up.
 struct BatchFigures {
   std::int64_t documents = 0;
+  std::int64_t named = 0;  // documents that do not hold their batch
   std::int64_t batches = 0;
   PipelineStats stats;
+
+  void add(const PipelineStats& more) {
+    ++batches;
+    stats.read += more.read;
+    stats.filtered += more.filtered;
+    stats.generation += more.generation;
+    stats.adopted += more.adopted;
+    stats.durable.add(more.durable);
+    stats.puts += more.puts;
+  }
 };
 
 class RedriveCommand final : public Command {
@@ -36,29 +49,32 @@ class RedriveCommand final : public Command {
   void declare(OptionSet& options) override {
     table_.declare(options, TableUse::kWrite);
     options.heading("What");
-    options.flag("late", &late_,
-                 "Take readings that came too late as well, whatever --allowed-lateness said. Tumbling windows only.");
+    options.flag("late", &late_, "Take readings that came too late as well, whatever --allowed-lateness said.");
     Option from;
     from.name = "on-failure";
     from.value_name = "PATH";
     from.help =
         "Instead of dead letters, replay the batches that an event source mapping gave up: its on-failure documents, "
-        "a file or a directory of them.";
+        "a file or a directory of them. The option's name may be left out.";
     from.repeatable = true;
+    from.positional = true;
     from.apply = [this](std::string_view path, const OptionSource&) {
       paths_.emplace_back(path);
       return Result<void>{};
     };
     options.add(std::move(from));
     options.integer("generation", {1, std::int64_t{1} << 53}, &generation_,
-                    "Incarnation of the topic that the documents are of. Default: the newest one in the table.");
+                    "Incarnation of the topic that was given up in. Default: the newest one in the table.");
     options.flag("dry-run", &dry_run_, "Say what would be done and write nothing.");
+    kafka_.declare_optional(options);
     options.finish([this]() -> Result<void> {
-      if (paths_.empty() && generation_) {
-        return Error::fatal(ErrorKind::kUsage, "--generation goes with --on-failure: a dead letter has its own");
+      if (of_letters() && generation_) {
+        return Error::fatal(ErrorKind::kUsage,
+                            "--generation goes with --on-failure or --topic: a dead letter has its own");
       }
-      if (!paths_.empty() && late_) {
-        return Error::fatal(ErrorKind::kUsage, "--late does not go with --on-failure: batches are judged as they come");
+      if (!of_letters() && late_) {
+        return Error::fatal(ErrorKind::kUsage,
+                            "--late does not go with --on-failure or --topic: batches are judged as they come");
       }
       return {};
     });
@@ -73,21 +89,19 @@ class RedriveCommand final : public Command {
                           "windows of kind 'batch' depend on how records were delivered: nothing can "
                           "be added to them");
     }
-    if (late_ && definition.kind != WindowKind::kTumbling) {
-      return Error::fatal(ErrorKind::kUsage,
-                          "--late: the table's windows are hopping, and a late letter does not tell which of its "
-                          "windows hold the reading already");
-    }
     auto table = open_table(table_.table(), definition, context.clock);
     if (!table) return table.error();
     DryRunTable dry(**table);
     AggregateTable& target = dry_run_ ? static_cast<AggregateTable&>(dry) : **table;
-    const auto done = paths_.empty() ? letters(*readable, target, context) : documents(*readable, target, context);
+    const auto done = of_letters() ? letters(*readable, target, context) : batches(*readable, target, context);
     if (!done) return done.error();
     return 0;
   }
 
  private:
+  // Else of batches that were given up.
+  [[nodiscard]] bool of_letters() const { return paths_.empty() && !kafka_.named(); }
+
   // Pauses with full jitter until the table answers again; a stop request ends it.
   [[nodiscard]] WaitForRetry waiting(CommandContext& context) {
     return [this, &context](int attempt, const Error& error) {
@@ -148,9 +162,9 @@ class RedriveCommand final : public Command {
   }
 
   // The newest incarnation that the table knows of each topic.
-  [[nodiscard]] static std::map<std::string, std::int64_t, std::less<>> generations(
-      const std::vector<PartitionCheckpoint>& checkpoints) {
-    std::map<std::string, std::int64_t, std::less<>> newest;
+  using Generations = std::map<std::string, std::int64_t, std::less<>>;
+  [[nodiscard]] static Generations generations(const std::vector<PartitionCheckpoint>& checkpoints) {
+    Generations newest;
     for (const PartitionCheckpoint& at : checkpoints) {
       auto& generation = newest[at.where.topic];
       generation = std::max(generation, at.where.generation);
@@ -158,37 +172,39 @@ class RedriveCommand final : public Command {
     return newest;
   }
 
-  Result<void> documents(ReadableTable& readable, AggregateTable& table, CommandContext& context) {
+  Result<void> batches(ReadableTable& readable, AggregateTable& table, CommandContext& context) {
+    const auto checkpoints = readable.reader->checkpoints();
+    if (!checkpoints) return checkpoints.error();
+    PipelineOptions options;
+    options.definition = readable.definition;
+    options.expire_after = table_.table().expire_after;
+    JsonDecoder decoder(readable.definition);
+    BatchFigures figures;
+    if (auto done = documents(table, options, decoder, generations(*checkpoints), context, figures); !done) return done;
+    if (kafka_.named()) {
+      // Documents may have closed some of the gaps.
+      const auto now = paths_.empty() ? checkpoints : readable.reader->checkpoints();
+      if (!now) return now.error();
+      if (auto done = gaps(table, options, decoder, *now, context, figures); !done) return done;
+    }
+    show(figures, context);
+    return {};
+  }
+
+  Result<void> documents(AggregateTable& table, const PipelineOptions& options, Decoder& decoder,
+                         const Generations& newest, CommandContext& context, BatchFigures& figures) {
     std::vector<std::string> files;
     for (const std::string& path : paths_) {
       auto found = on_failure_documents(path);
       if (!found) return found.error();
       files.insert(files.end(), found->begin(), found->end());
     }
-    const auto checkpoints = readable.reader->checkpoints();
-    if (!checkpoints) return checkpoints.error();
-    const auto newest = generations(*checkpoints);
-    PipelineOptions options;
-    options.definition = readable.definition;
-    options.expire_after = table_.table().expire_after;
-    JsonDecoder decoder(readable.definition);
+    if (files.empty()) return {};
     lambda::EventReader events;
-    BatchFigures figures;
     ProgressLine progress("redrive: documents", {static_cast<std::int64_t>(files.size()), {}}, context.log,
                           context.live, context.clock);
     for (const std::string& file : files) {
-      auto payload = payload_of(file);
-      if (!payload) return payload.error();
-      if (auto read = events.read(*payload); !read) return read.error().within(file);
-      for (const lambda::EventBatch& batch : events.batches()) {
-        const auto known = newest.find(batch.topic);
-        const std::int64_t generation = generation_.value_or(known == newest.end() ? 1 : known->second);
-        const StreamPartition where{std::string(batch.topic), generation, batch.partition};
-        auto stats = fold_function_batch(table, options, decoder, where, batch.records, waiting(context));
-        if (!stats) return stats.error().within(file);
-        ++figures.batches;
-        add(figures.stats, *stats);
-      }
+      if (auto done = document(file, events, table, options, decoder, newest, context, figures); !done) return done;
       progress.update(++figures.documents);
       if (context.stop.requested()) {
         return Error::fatal(ErrorKind::kTryAgain,
@@ -196,29 +212,68 @@ class RedriveCommand final : public Command {
       }
     }
     progress.finish();
-    show(figures, context);
     return {};
   }
 
-  static void add(PipelineStats& sum, const PipelineStats& stats) {
-    sum.read += stats.read;
-    sum.filtered += stats.filtered;
-    sum.generation += stats.generation;
-    sum.adopted += stats.adopted;
-    sum.durable.add(stats.durable);
-    sum.puts += stats.puts;
+  Result<void> document(const std::string& file, lambda::EventReader& events, AggregateTable& table,
+                        const PipelineOptions& options, Decoder& decoder, const Generations& newest,
+                        CommandContext& context, BatchFigures& figures) {
+    auto payload = payload_of(file);
+    if (!payload) return payload.error();
+    if (!*payload) {
+      if (kafka_.named()) return ++figures.named, Result<void>{};
+      return Error::fatal(ErrorKind::kData,
+                          fmt::format("{}: names the batch but does not hold it: only destinations that take the whole "
+                                      "event (S3, a directory, a topic) do (--bootstrap-server and --topic read it "
+                                      "from the log)",
+                                      file));
+    }
+    if (auto read = events.read(**payload); !read) return read.error().within(file);
+    for (const lambda::EventBatch& batch : events.batches()) {
+      const StreamPartition where{std::string(batch.topic), generation_of(newest, batch.topic), batch.partition};
+      auto stats = fold_function_batch(table, options, decoder, where, batch.records, waiting(context));
+      if (!stats) return stats.error().within(file);
+      figures.add(*stats);
+    }
+    return {};
+  }
+
+  Result<void> gaps(AggregateTable& table, const PipelineOptions& options, Decoder& decoder,
+                    std::vector<PartitionCheckpoint> checkpoints, CommandContext& context, BatchFigures& figures) {
+    const auto target = kafka_.target(context.log);
+    if (!target) return target.error();
+    const std::int64_t generation = generation_of(generations(checkpoints), target->topic);
+    std::erase_if(checkpoints, [&](const PartitionCheckpoint& at) {
+      return at.where.topic != target->topic || at.where.generation != generation;
+    });
+    if (checkpoints.empty()) {
+      return Error::fatal(ErrorKind::kData, fmt::format("the table holds nothing of topic '{}', generation {}",
+                                                        target->topic, generation));
+    }
+    const auto done = redrive_gaps(kafka_client_config(*target, context.log), target->topic, checkpoints, table,
+                                   options, decoder, waiting(context), context);
+    if (!done) return done.error();
+    for (const PipelineStats& stats : done->batches) figures.add(stats);
+    return {};
+  }
+
+  [[nodiscard]] std::int64_t generation_of(const Generations& newest, std::string_view topic) const {
+    const auto known = newest.find(topic);
+    return generation_.value_or(known == newest.end() ? 1 : known->second);
   }
 
   void show(const BatchFigures& figures, CommandContext& context) const {
     const PipelineStats& s = figures.stats;
     context.out.line(fmt::format(
-        "redrive:{} documents={} batches={} records={} folded={} late={} dead_letters={} filtered={} generation={} "
+        "redrive:{} documents={} named={} batches={} records={} folded={} late={} dead_letters={} filtered={} "
+        "generation={} "
         "windows={}",
-        dry_run_ ? " dry_run" : "", figures.documents, figures.batches, s.read, s.durable.folded, s.durable.late,
-        s.durable.dead_letters, s.filtered + s.adopted, s.generation, s.puts));
+        dry_run_ ? " dry_run" : "", figures.documents, figures.named, figures.batches, s.read, s.durable.folded,
+        s.durable.late, s.durable.dead_letters, s.filtered + s.adopted, s.generation, s.puts));
   }
 
   TableOptions table_;
+  KafkaOptions kafka_;
   bool late_ = false;
   bool dry_run_ = false;
   std::vector<std::string> paths_;
@@ -235,7 +290,9 @@ CommandSpec dead_letters_redrive_command() {
       "fold what was set aside or given up, exactly once",
       "Reads every dead letter of a table again, as this version of culvert decodes it, and folds those that are "
       "readings by now into their windows; or, with --on-failure, replays the batches that an event source mapping "
-      "gave up. Each record counts once, however often this is run and whoever writes meanwhile. Dead letters stay in "
+      "gave up. With brokers and a topic it reads from the log what the checkpoints passed over, which are the batches "
+      "of documents that do not hold their records (SQS, SNS). Each record counts once, however often this is run and "
+      "whoever writes meanwhile. Dead letters stay in "
       "the table as the record of what happened.",
       {{"after an upgrade that reads what an older version could not",
         "culvert dead-letters redrive --table dynamodb:windows"},
@@ -243,9 +300,13 @@ CommandSpec dead_letters_redrive_command() {
        {"late readings after an outage of the sensors' network",
         "culvert dead-letters redrive --table sqlite:windows.db --late"},
        {"batches that were given up while the table was down",
-        "culvert dead-letters redrive --table dynamodb:windows --on-failure ./given-up"}},
-      {{65, "the table contradicts itself, or a document is none; nothing of that partition or document was written"},
-       {69, "the table cannot be reached"},
+        "culvert dead-letters redrive --table dynamodb:windows ./given-up"},
+       {"batches that were given up to a queue, which holds no records",
+        "culvert dead-letters redrive --table dynamodb:windows -b b-1:9094 -t readings"}},
+      {{65,
+        "the table contradicts itself or the log, or a document is none; nothing of that partition or document was "
+        "written"},
+       {69, "the table or the brokers cannot be reached"},
        {75, "interrupted: run it again"}},
       [] { return std::unique_ptr<Command>(std::make_unique<RedriveCommand>()); }};
 }

@@ -16,22 +16,6 @@ namespace {
 
 constexpr Millis kQueryTimeout{30'000};
 
-// A topic made anew has another id, whatever its offsets are.
-Result<void> check_topic_id(const kafka::PartitionReader& reader, const oracle::Verifier& verifier) {
-  const auto id = reader.topic_id(kQueryTimeout);
-  if (!id) return id.error();
-  for (const PartitionCheckpoint& at : verifier.checkpoints()) {
-    const std::string& stored = at.checkpoint.topic_id;
-    if (stored.empty() || id->empty() || stored == *id) continue;
-    return Error::fatal(ErrorKind::kData,
-                        fmt::format("{}: the table was made from a topic with id {}, now it is {}: the topic was made "
-                                    "anew (consume it with --generation {}; what the table holds of the former one "
-                                    "cannot be verified any more)",
-                                    at.where.name(), stored, *id, at.where.generation + 1));
-  }
-  return {};
-}
-
 Result<std::vector<oracle::LogExtent>> log_extents(const kafka::PartitionReader& reader) {
   std::vector<oracle::LogExtent> logs;
   for (std::int32_t i = 0; i < reader.partition_count(); ++i) {
@@ -58,7 +42,7 @@ Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, cons
   options.topic = topic;
   auto reader = kafka::PartitionReader::open(config, options);
   if (!reader) return reader.error();
-  if (auto same = check_topic_id(**reader, verifier); !same) return same.error();
+  if (auto same = check_topic_id(**reader, verifier.checkpoints()); !same) return same.error();
   // After the table was read: everything it holds is in the log by now.
   const auto logs = log_extents(**reader);
   if (!logs) return logs.error();

@@ -26,6 +26,8 @@ enum class Mutant : int {
   kFloatingPointSum = 11,     // sum in floating point
   kWatermarkFromZero = 12,    // forget the maxima at a restart
   kLaterMaximum = 13,         // store maxima of records above the checkpoint's next
+  kRedriveAgain = 14,         // redrive a dead letter into an item that holds it already
+  kRedriveEverywhere = 15,    // redrive a late reading into windows that it did not miss, too
 };
 
 #ifdef CULVERT_MUTANTS

@@ -70,8 +70,9 @@ Result<Checkpoint> cover(Checkpoint checkpoint, const CoveredRange& range) {
     return Error::fatal(
         ErrorKind::kData,
         fmt::format("the checkpoint would hold {} separate offset ranges above {} (at most {}): redrive "
-                    "the batches that were discarded, oldest first, then go on; where nothing is ever discarded, the "
-                    "gaps are empty: say so (CULVERT_GAPS=empty)",
+                    "the batches that were discarded, oldest first, by their documents or from the log (dead-letters "
+                    "redrive), or let `consume` read the topic to its end; if no batch is ever discarded, the gaps are "
+                    "empty: say so (CULVERT_GAPS=empty)",
                     ranges.size(), checkpoint.next.value(), kRangesMost));
   }
   return checkpoint;

@@ -171,7 +171,6 @@ class PartitionPipeline {
   void contribute(Bucket& bucket, const Record& record, const Reading& reading, bool checked);
   Bucket& bucket(Buckets& buckets, EventTime start, EventTime end, const Record& record);
   [[nodiscard]] bool late(EventTime window_end) const { return window_end.value() <= late_before_ms_; }
-  [[nodiscard]] std::string late_detail(const std::vector<Window>& missed) const;
   void raise(EventTime event_time) {
     if (!running_.max_event_time || event_time > *running_.max_event_time) raise_thresholds(event_time);
   }

@@ -8,6 +8,7 @@
 
 #include "model/check.h"
 #include "model/mutant.h"
+#include "pipeline/late_detail.h"
 #include "pipeline/partition_pipeline.h"
 
 namespace culvert {
@@ -246,7 +247,7 @@ bool PartitionPipeline::fold_windows(const Record& record, const Reading& readin
     }
   }
   const bool all_late = missed.size() == static_cast<std::size_t>(assigner_.windows_per_pane());
-  if (!missed.empty()) set_aside(record, DeadLetterReason::kLate, late_detail(missed));
+  if (!missed.empty()) set_aside(record, DeadLetterReason::kLate, late_detail(missed, *watermark()));
   if (!missed.empty() && !all_late) ++stats_.late_partly;
   if (!all_late && held_by_all) ++stats_.fence_filtered;
   return !all_late;
@@ -287,18 +288,6 @@ PartitionPipeline::Bucket& PartitionPipeline::bucket(Buckets& buckets, EventTime
       .emplace(start,
                Bucket{end, DeltaMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{}), Mark{record.offset, running_}})
       .first->second;
-}
-
-std::string PartitionPipeline::late_detail(const std::vector<Window>& missed) const {
-  constexpr std::size_t kNamed = 3;
-  const EventTime now = *watermark();
-  std::string text;
-  for (std::size_t i = 0; i < std::min(kNamed, missed.size()); ++i) {
-    text += fmt::format("{}window {} ended {} before the watermark", i == 0 ? "" : "; ", format_utc(missed[i].start),
-                        format_duration(now - missed[i].end));
-  }
-  if (missed.size() > kNamed) text += fmt::format("; and {} more windows", missed.size() - kNamed);
-  return text;
 }
 
 // ------------------------------------------------------------------------------------------------------- event time

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "model/check.h"
+#include "model/mutant.h"
+#include "pipeline/late_detail.h"
 
 namespace culvert {
 
@@ -58,7 +60,6 @@ PartitionRedrive::PartitionRedrive(const RedriveOptions& options, Decoder& decod
       fence_name_(repaired_fence_name(where_)),
       checkpoint_(std::move(checkpoint)) {
   CULVERT_CHECK(options_.definition.kind != WindowKind::kBatch, "windows of deliveries cannot be redriven");
-  CULVERT_CHECK(!options_.late || assigner_.tumbling(), "late readings are redriven into tumbling windows only");
   if (!checkpoint_) return;
   covered_.push_back({Offset{0}, checkpoint_->next});
   for (const CoveredRange& range : checkpoint_->ranges) covered_.push_back(range.offsets);
@@ -76,7 +77,10 @@ void PartitionRedrive::add(const DeadLetter& letter) {
   }
   const bool late = letter.reason == DeadLetterReason::kLate;
   ++(late ? stored_.late : stored_.dead_letters);
-  if (late && !options_.late) {
+  // Of the windows of a late reading, those that it did not miss hold it already, under the partition's own fence.
+  const bool some = late && !CULVERT_MUTANT(kRedriveEverywhere);
+  const std::int64_t windows = some ? windows_missed(letter.detail) : assigner_.windows_per_pane();
+  if (late && (!options_.late || windows == 0)) {
     ++stats_.late;
     left_.push_back(letter.offset);
     return;
@@ -85,12 +89,12 @@ void PartitionRedrive::add(const DeadLetter& letter) {
   if (letter.key) record.key = *letter.key;
   if (letter.value) record.value = *letter.value;
   Reading reading;
-  if (decoder_.decode(record, reading) == DeadLetterReason::kNone) return add_reading(letter, reading);
+  if (decoder_.decode(record, reading) == DeadLetterReason::kNone) return add_reading(letter, reading, windows);
   ++stats_.broken;
   left_.push_back(letter.offset);
 }
 
-void PartitionRedrive::add_reading(const DeadLetter& letter, const Reading& reading) {
+void PartitionRedrive::add_reading(const DeadLetter& letter, const Reading& reading, std::int64_t windows) {
   // A window that may have expired does not come back with nothing but this reading in it.
   const auto& newest = checkpoint_->progress.max_event_time;
   const auto gone = [&](EventTime end) {
@@ -100,7 +104,7 @@ void PartitionRedrive::add_reading(const DeadLetter& letter, const Reading& read
   const std::size_t index = folded_.size();
   const EventTime pane = assigner_.pane(reading.event_time);
   bool any = false;
-  for (std::int64_t i = 0; i < assigner_.windows_per_pane(); ++i) {
+  for (std::int64_t i = 0; i < std::min(windows, assigner_.windows_per_pane()); ++i) {
     const Window window = assigner_.window(pane, i);
     if (gone(window.end)) continue;
     Item& item = items_[ItemKey{DeviceId{reading.device}, window.start}];
@@ -153,7 +157,7 @@ Result<std::optional<ItemPut>> PartitionRedrive::put_for(const ItemKey& key, con
   Fence fence = stored;
   Accumulator folded;
   for (const Contribution& one : item.contributions) {
-    if (stored.covers(one.offset)) continue;
+    if (stored.covers(one.offset) && !CULVERT_MUTANT(kRedriveAgain)) continue;
     folded.fold(one.value);
     folded_[one.letter] = true;
     auto advanced = fence.advance({one.offset, one.offset.next()}, ReadSpan{Offset{0}, known_around(one.offset)});

@@ -24,8 +24,7 @@ namespace culvert {
 struct RedriveOptions {
   Definition definition;
   std::optional<Millis> expire_after{};  // as PipelineOptions has it
-  // Readings that came too late are taken as well.  Tumbling windows only: with hopping ones a letter does not tell
-  // which of its windows hold the reading already.
+  // Readings that came too late are taken as well, into the windows that they missed.
   bool late = false;
   std::size_t items_at_once = 1'000;
 };
@@ -85,7 +84,8 @@ class PartitionRedrive {
   using Items = std::map<ItemKey, Item, ByWindow>;
   using Chunk = std::vector<Items::value_type*>;
 
-  void add_reading(const DeadLetter& letter, const Reading& reading);
+  // Into the first `windows` of those that hold the reading.
+  void add_reading(const DeadLetter& letter, const Reading& reading, std::int64_t windows);
   [[nodiscard]] OffsetRange known_around(Offset offset) const;
   [[nodiscard]] Result<std::optional<ItemPut>> put_for(const ItemKey& key, const Item& item);
   [[nodiscard]] Result<void> load(AggregateTable& table, const Chunk& chunk, const WaitForRetry& wait);

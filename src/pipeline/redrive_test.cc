@@ -14,6 +14,7 @@
 #include "decode/json_decoder.h"
 #include "fakes/memory_table.h"
 #include "fakes/older_decoder.h"
+#include "pipeline/late_detail.h"
 #include "pipeline/pipeline_driver.h"
 
 namespace culvert {
@@ -232,6 +233,47 @@ TEST(Redrive, LateReadingsOnlyWhenAskedFor) {
   EXPECT_EQ(done->repaired, 1);
   d.allowed_lateness = Millis{1'000};
   EXPECT_EQ(aggregates(table), fresh(d, now, log.all()));
+}
+
+// With hopping windows a reading may be late for the first of its windows and in the others: only those that it missed
+// take it.
+TEST(Redrive, LateReadingsGoIntoTheHoppingWindowsThatTheyMissed) {
+  Definition d = definition(true);
+  d.out_of_orderness = d.allowed_lateness = Millis{0};
+  const Log log({{1, 5, 1}, {1, 62, 1}, {1, 45, 2}, {1, 7, 3}, {1, 38, 4}, {1, 500, 1}, {1, 62, 5}});
+  JsonDecoder now(d);
+  MemoryTable table;
+  consume(table, d, now, log.all());
+  auto options = options_of(d);
+  auto done = redrive(table, options, now);
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(done->late, 4);
+  EXPECT_EQ(done->windows, 0);
+  options.late = true;
+  done = redrive(table, options, now);
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(done->repaired, 4);
+  Definition patient = d;
+  patient.allowed_lateness = Millis{1'000};
+  EXPECT_EQ(aggregates(table), fresh(patient, now, log.all()));
+  done = redrive(table, options, now);
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(done->held, 4);
+  EXPECT_EQ(done->windows, 0);
+  EXPECT_EQ(aggregates(table), fresh(patient, now, log.all()));
+}
+
+TEST(Redrive, TheDetailOfALateLetterSaysHowManyWindowsItMissed) {
+  const Assigner assigner(definition(true));
+  std::vector<Window> missed;
+  for (std::int64_t i = 0; i < 200; ++i) {
+    missed.push_back(assigner.window_at(EventTime{i * 10}));
+    EXPECT_EQ(windows_missed(late_detail(missed, EventTime{10'000})), i + 1);
+  }
+  for (const char* text :
+       {"", "window", "late", "and 3 more windows; x", "and x more windows", "and -1 more windows"}) {
+    EXPECT_EQ(windows_missed(text), 0) << text;
+  }
 }
 
 TEST(Redrive, ExpiredWindowDoesNotComeBack) {

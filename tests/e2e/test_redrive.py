@@ -29,9 +29,17 @@ class Redrive(DynamoDbCase):
 
     def test_late_readings_when_asked_for(self):
         self.make_topic()
-        self.produce("--devices", 100, *HARD, count=20_000)
+        self.produce("--devices", 100, *HARD, count=10_000)
+        self.late_readings()
+
+    def test_late_readings_go_into_the_hopping_windows_that_they_missed(self):
+        self.make_topic()
+        self.produce("--devices", 100, *HARD, count=6_000)
+        self.late_readings("--window", "30s", "--advance", "10s")
+
+    def late_readings(self, *options):
         after = []
-        for _ in self.both_tables():
+        for _ in self.both_tables(*options):
             before = self.query()
             late = sum(letter["reason"] == "late" for letter in self.dead_letters())
             self.assertGreater(late, 10)
@@ -48,7 +56,7 @@ class Redrive(DynamoDbCase):
             again = figures(self.redrive("--late"))
             self.assertEqual((again["repaired"], again["held"], again["windows"]), (0, late, 0))
             # The log read once more changes nothing either, nor does going on.
-            self.consume_to_end("--replay-from", "earliest")
+            self.consume_to_end("--replay-from", "earliest", *options)
             self.assertEqual((self.query(), self.dead_letters()), after[-1])
         self.assertEqual(after[0], after[1])
 
@@ -104,6 +112,11 @@ class Redrive(DynamoDbCase):
                 "KafkaBatchInfo": {"batchSize": len(records)},
                 "payload": {"eventSource": "SelfManagedKafka", "bootstrapServers": "b:9092", "records": batches}}
 
+    def log_as_json(self):
+        done = subprocess.run(["kcat", "-b", self.cluster.admin_bootstrap, "-C", "-t", self.topic, "-e", "-q", "-J"],
+                              capture_output=True, check=True, timeout=60)
+        return sorted(map(json.loads, done.stdout.splitlines()), key=lambda r: (r["partition"], r["offset"]))
+
     def test_batches_that_were_given_up(self):
         self.make_topic(1)
         self.produce("--devices", 30, "--disorder", "2s", "--bad-share", "0.01", count=2_000)
@@ -115,9 +128,7 @@ class Redrive(DynamoDbCase):
             self.consume_to_end()
             tables.append(table)
         self.produce("--devices", 30, "--disorder", "2s", "--bad-share", "0.01", count=3_000)
-        done = subprocess.run(["kcat", "-b", self.cluster.admin_bootstrap, "-C", "-t", self.topic, "-e", "-q", "-J"],
-                              capture_output=True, check=True, timeout=60)
-        records = [json.loads(line) for line in done.stdout.splitlines()]
+        records = self.log_as_json()
         self.assertEqual(len(records), 5_000)
         # The second thousand comes before the first one, some records are in two documents, one payload is a text.
         for name, document in [("1", self.event(records[3_000:4_000])), ("2", self.event(records[2_000:3_100]))]:
@@ -141,8 +152,48 @@ class Redrive(DynamoDbCase):
             contents.append((self.query(), self.dead_letters()))
         self.assertEqual(contents[0], contents[1])
         (given_up / "3").write_text(json.dumps({"KafkaBatchInfo": {}}), encoding="utf-8")
-        refused = self.redrive("--on-failure", str(given_up), expect=65)
+        refused = self.redrive(str(given_up), expect=65)
         self.assertIn("names the batch but does not hold it", refused.stderr)
+
+    def test_what_the_checkpoints_passed_over_is_read_from_the_log(self):
+        """Batches above others that were given up to a queue, whose documents hold no records."""
+        self.make_topic(2)
+        self.produce("--devices", 30, "--disorder", "2s", "--bad-share", "0.01", count=1_000)
+        tables = [self.sqlite, self.table]
+        for self.table in tables:
+            self.consume_to_end()
+        ends = self.cluster.end_offsets(self.topic)
+        self.produce("--devices", 30, "--disorder", "2s", "--bad-share", "0.01", count=3_000)
+        records = self.log_as_json()
+        parts = [[r for r in records if r["partition"] == p] for p in (0, 1)]
+        succeeded, queue = self.directory / "succeeded", self.directory / "queue"
+        for folder in (succeeded, queue):
+            folder.mkdir()
+        for number, (partition, first) in enumerate([(0, 300), (0, 700), (1, 500)]):
+            part = parts[partition][ends[partition] + first:][:200]
+            (succeeded / str(number)).write_text(json.dumps(self.event(part)), encoding="utf-8")
+        (queue / "0").write_text(json.dumps({"KafkaBatchInfo": {"batchSize": 10}}), encoding="utf-8")
+        contents = []
+        for self.table in tables:
+            self.assertEqual(figures(self.redrive(succeeded))["filtered"], 0)
+            before = self.checkpointed_in(self.table)
+            self.assertEqual(before, 1_000, "nothing below the three batches is known to be folded")
+            refused = self.redrive("-t", self.topic, expect=64)
+            self.assertIn("--topic (-t) needs brokers", refused.stderr)
+            dry = figures(self.redrive(queue, *self.kafka, "--dry-run"))
+            self.assertEqual(self.checkpointed_in(self.table), before)
+            done = figures(self.redrive(queue, *self.kafka))
+            self.assertEqual((done["documents"], done["named"]), (1, 1))
+            self.assertEqual(done["folded"] + done["dead_letters"] + done["late"], 700 - 200 + 500)
+            self.assertEqual(done["records"], dry["records"])
+            self.assertEqual(self.checkpointed_in(self.table), 1_000 + 900 + 700, "next absorbs what it has reached")
+            self.verify()
+            again = figures(self.redrive(*self.kafka))
+            self.assertEqual((again["batches"], again["windows"]), (0, 0))
+            self.consume_to_end()
+            self.verify()
+            contents.append((self.query(), self.dead_letters()))
+        self.assertEqual(contents[0], contents[1])
 
     def checkpointed_in(self, table):
         if table.startswith("dynamodb:"):
