@@ -15,6 +15,12 @@ from test_consume import HARD
 MEBI = 1 << 20
 
 
+def resident(process):
+    """Bytes."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+
 class DynamoDbFaults(DynamoDbCase):
     def setUp(self):
         super().setUp()
@@ -22,11 +28,6 @@ class DynamoDbFaults(DynamoDbCase):
         self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = self.proxy.endpoint
         # A token that is refused must be one that can be fetched anew.
         self.environment["AWS_SESSION_TOKEN"] = "token"
-
-    @staticmethod
-    def resident(process):
-        status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
 
     def met(self, names, at_least, process, timeout=60):
         """Waits until each of the faults has hit so many calls from now on."""
@@ -41,7 +42,7 @@ class DynamoDbFaults(DynamoDbCase):
         consumer = self.start_consumer("consumer", "--flush-interval", "100ms", "--window", "10s",
                                        "--memory-limit", "192MiB")
         self.wait_checkpointed(10_000, 60, "the first records are in the table", consumer)
-        quiet = self.resident(consumer)
+        quiet = resident(consumer)
         most = quiet
         proxy = self.proxy
 
@@ -49,12 +50,12 @@ class DynamoDbFaults(DynamoDbCase):
             nonlocal most
             proxy.policy = policy
             self.met(names, at_least, consumer)
-            most = max(most, self.resident(consumer))
+            most = max(most, resident(consumer))
             if not heal:
                 return
             proxy.policy = lambda operation: None
             self.wait_checkpointed(self.checkpointed() + 2_000, 60, f"progress after {', '.join(names)}", consumer)
-            most = max(most, self.resident(consumer))
+            most = max(most, resident(consumer))
 
         lossy = ("reset", "reset_after_apply", "error_500", "error_500_after_apply", "error_503", "half_body")
         phase(shares(self.random, **{name: 0.07 for name in lossy}), lossy, 30)
@@ -67,7 +68,7 @@ class DynamoDbFaults(DynamoDbCase):
         proxy.set_down(True)
         self.met((), 0, consumer)
         consumer.wait_for("a flush did not finish and is tried again", 60)
-        most = max(most, self.resident(consumer))
+        most = max(most, resident(consumer))
         proxy.set_down(False)
         self.wait_checkpointed(self.checkpointed() + 2_000, 60, "progress after it was down", consumer)
 
