@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folds from the log what a table's checkpoints passed over: the batches that were given up below others that succeeded.
+// Folds from the log what a table's checkpoints passed over: batches that were given up below others that succeeded.
 //
 // Flow    checkpoints of a topic -> [redrive_gaps] <- records of Kafka; -> fold_function_batch -> AggregateTable.
 // Owner   free functions; dead-letters redrive calls them.

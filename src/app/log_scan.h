@@ -22,7 +22,7 @@ namespace culvert {
 // False: stop.
 using VisitRecords = std::function<bool(PartitionId partition, std::span<const Record> records)>;
 
-// Error (kData): a checkpoint was written for a topic with another id: the topic was made anew, whatever its offsets are.
+// Error (kData): a checkpoint was written for a topic with another id: it was made anew, whatever its offsets are.
 [[nodiscard]] Result<void> check_topic_id(const kafka::PartitionReader& reader,
                                           const std::vector<PartitionCheckpoint>& checkpoints);
 

@@ -22,8 +22,8 @@ inline constexpr std::size_t kDocumentBytesMost = 32 << 20;
 // their names; a path to a file is that file.  Error: there is no such path, or no file in it.
 [[nodiscard]] Result<std::vector<std::string>> on_failure_documents(const std::string& path);
 
-// The event of the document in that file, as JSON text; the payload may be an object or its text.  nullopt: the document
-// names the batch but does not hold it, as destinations that take no whole event (SQS, SNS) have it.
+// The event of the document in that file, as JSON text; the payload may be an object or its text.  nullopt: the
+// document names the batch but does not hold it, as destinations that take no whole event (SQS, SNS) have it.
 // Error (kData): the file holds no such document.
 [[nodiscard]] Result<std::optional<std::string>> payload_of(const std::string& file);
 

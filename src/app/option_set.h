@@ -44,7 +44,7 @@ struct Option {
   std::string heading;       // the group it is shown under
   bool required = false;
   bool repeatable = false;
-  bool positional = false;  // bare words of the command line (one, unless repeatable) are its values, too; at most one in a set
+  bool positional = false;  // bare words (one, unless repeatable) are its values, too; at most one in a set
   ApplyOption apply;
   bool given = false;  // set by the reader
 };

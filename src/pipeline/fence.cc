@@ -52,8 +52,8 @@ Result<Fence> Fence::advance(const OffsetRange& contributions, const ReadSpan& s
     return Error::fatal(ErrorKind::kData,
                         fmt::format("an item would have {} gaps in its offset fence (at most {}): redrive the batches "
                                     "that were discarded, oldest first, by their documents or from the log "
-                                    "(dead-letters redrive), or let `consume` read the topic to its end; if no batch is "
-                                    "ever discarded, the gaps are empty: say so (CULVERT_GAPS=empty)",
+                                    "(dead-letters redrive), or let `consume` read the topic to its end; if no batch "
+                                    "is ever discarded, the gaps are empty: say so (CULVERT_GAPS=empty)",
                                     result.holes_.size(), kHolesMost));
   }
   return result;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What takes its minute: a table that is gone for half a minute, and records that grow too old while a function fails."""
+"""What takes its minute: a table that is gone for half of one, and records that grow too old while a function fails."""
 import json
 import re
 import time
@@ -66,7 +66,7 @@ class TableOutage(DynamoDbCase):
         producer = self.start_producer()
         bridge = self.start_culvert("bridge", *self.kafka, "-G", self.topic, "--function", FUNCTION, "--create-table",
                                     "--env", f"CULVERT_TABLE={self.table}", "--env", "CULVERT_WINDOW=10s",
-                                    "--batch-size", 1_000, "--concurrency", 2, name="bridge")
+                                    "--batch-size", 1_000, "--concurrency", 2, "--timeout", "5s", name="bridge")
         self.outage(bridge)
         self.assertIn("an invocation failed", bridge.stderr())
         self.finish(producer, bridge, "--window", "10s")

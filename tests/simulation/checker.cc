@@ -47,12 +47,17 @@ void Checker::violate(const std::string& what) {
   if (!violation_ && !overlooking_) violation_ = what;
 }
 
-void Checker::watch(fakes::MemoryTable& table) {
-  table.set_observer(
-      [this](const ItemKey& key, const Image* before, const Image& after) { on_item(key, before, after); });
-  table.set_checkpoint_observer([this](const StreamPartition& where, const Checkpoint* before,
-                                       const Checkpoint& after) { on_checkpoint(where, before, after); });
-  table.set_dead_letter_observer([this](const DeadLetter& letter) { on_dead_letter(letter); });
+void Checker::watch(VirtualTable& table) {
+  table.watch({[this](const ItemKey& key, const Image* before, const Image& after) { on_item(key, before, after); },
+               [this](const StreamPartition& where, const Checkpoint* before, const Checkpoint& after) {
+                 on_checkpoint(where, before, after);
+               },
+               [this](const DeadLetter& letter) { on_dead_letter(letter); }});
+}
+
+void Checker::expect_redrive(bool late) {
+  redriving_ = true;
+  redriving_late_ = late;
 }
 
 std::optional<std::size_t> Checker::partition_of(const StreamPartition& where) const {
@@ -67,7 +72,8 @@ std::optional<std::size_t> Checker::partition_of(const StreamPartition& where) c
 Checker::Covered Checker::covered_by(const ExpectedItem& item, const Image& image) const {
   Covered covered;
   for (const Contribution& c : item.contributions) {
-    const Fence& fence = image.fences.at(world_.partitions()[c.partition].where.name());
+    const std::string name = world_.partitions()[c.partition].where.name();
+    const Fence& fence = image.fences.at(c.kind == Contribution::Kind::kInTime ? name : name + "!");
     const bool in_hole = std::any_of(fence.holes().begin(), fence.holes().end(), [&](const OffsetRange& hole) {
       return hole.first <= c.offset && c.offset < hole.next;
     });
@@ -79,7 +85,9 @@ Checker::Covered Checker::covered_by(const ExpectedItem& item, const Image& imag
 void Checker::check_names(const ItemKey& key, const Fences& fences) {
   for (const Fences::Entry& entry : fences.entries()) {
     const auto& all = world_.partitions();
-    const bool known = std::any_of(all.begin(), all.end(), [&](const auto& p) { return p.where.name() == entry.name; });
+    const bool known = std::any_of(all.begin(), all.end(), [&](const auto& p) {
+      return entry.name == p.where.name() || (redriving_ && entry.name == p.where.name() + "!");
+    });
     if (!known) violate(fmt::format("{}: a fence named '{}'", item_text(key), entry.name));
   }
 }
@@ -255,12 +263,20 @@ bool Checker::complete(std::size_t partition) const {
                      [&](const Record& record) { return found->second.covers(record.offset); });
 }
 
+std::vector<const Contribution*> Checker::wanted(const ExpectedItem& item) const {
+  std::vector<const Contribution*> contributions;
+  for (const Contribution& c : item.contributions) {
+    if (final_emission() && !oracle_.closed(c.partition, item.window_end)) continue;
+    if (c.kind == Contribution::Kind::kUnreadable && !redriving_) continue;
+    if (c.kind == Contribution::Kind::kLate && !redriving_late_) continue;
+    contributions.push_back(&c);
+  }
+  return contributions;
+}
+
 void Checker::check_end_items() {
   for (const auto& [key, expected] : oracle_.items()) {
-    std::vector<const Contribution*> contributions;
-    for (const Contribution& c : expected.contributions) {
-      if (!final_emission() || oracle_.closed(c.partition, expected.window_end)) contributions.push_back(&c);
-    }
+    const std::vector<const Contribution*> contributions = wanted(expected);
     const auto item = items_.find(key);
     if (contributions.empty() != (item == items_.end())) {
       violate(fmt::format("at the end {} is {}", item_text(key), contributions.empty() ? "there" : "missing"));
@@ -299,7 +315,7 @@ void Checker::check_end_checkpoints() {
   }
 }
 
-void Checker::check_end(fakes::MemoryTable& table) {
+void Checker::check_end(TableReader& table) {
   std::size_t stored = 0;
   const auto scanned = table.scan_items({}, [&](const StoredItem& item) {
     ++stored;

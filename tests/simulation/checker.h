@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches every write to the virtual table and compares its end state with the oracle's.
 //
-// Flow    MemoryTable's observers, commits, stats -> [Checker] -> the first violation, as text.
+// Flow    VirtualTable's observers, commits, stats -> [Checker] -> the first violation, as text.
 // Owner   Simulation.
 // Time    a wrong write is noticed in the moment it lands, so that the trace ends with its cause.
 // Bounds  a mirror of the table.
@@ -17,10 +17,11 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "fakes/memory_table.h"
 #include "pipeline/partition_pipeline.h"
 #include "simulation/oracle.h"
+#include "simulation/virtual_table.h"
 #include "simulation/world.h"
 
 namespace culvert::simulation {
@@ -30,7 +31,7 @@ class Checker {
   Checker(const World& world, const Oracle& oracle, bool end_only)
       : world_(world), oracle_(oracle), overlooking_(end_only) {}
 
-  void watch(fakes::MemoryTable& table);
+  void watch(VirtualTable& table);
   void on_commit(PartitionId partition, Offset next);
   void on_stats(const PipelineStats& stats, std::int64_t delivered);
   void violate(const std::string& what);
@@ -38,7 +39,11 @@ class Checker {
   void expect_the_end() { overlooking_ = false; }
 
   // The table after everything has been delivered.
-  void check_end(fakes::MemoryTable& table);
+  void check_end(TableReader& table);
+
+  // Dead letters are redriven from now on, by a version that can read what the workers cannot; with `late` also those
+  // that came too late.
+  void expect_redrive(bool late);
 
   // True if each record of the partition has been dealt with according to the stored checkpoint.
   [[nodiscard]] bool complete(std::size_t partition) const;
@@ -51,6 +56,8 @@ class Checker {
   void on_checkpoint(const StreamPartition& where, const Checkpoint* before, const Checkpoint& after);
   void on_dead_letter(const DeadLetter& letter);
   [[nodiscard]] Covered covered_by(const ExpectedItem& item, const Image& image) const;
+  // Those that an item holds in the end.
+  [[nodiscard]] std::vector<const Contribution*> wanted(const ExpectedItem& item) const;
   void check_names(const ItemKey& key, const Fences& fences);
   void check_closed(const ItemKey& key, const ExpectedItem& item, const Covered& covered);
   void check_dealt_with(std::size_t partition, std::size_t index);
@@ -66,6 +73,8 @@ class Checker {
   std::map<std::size_t, Checkpoint> checkpoints_;
   std::map<std::pair<std::size_t, Offset>, DeadLetterReason> letters_;
   bool overlooking_;
+  bool redriving_ = false;
+  bool redriving_late_ = false;
   std::optional<std::string> violation_;
 };
 

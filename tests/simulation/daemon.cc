@@ -9,7 +9,7 @@
 namespace culvert::simulation {
 
 Daemon::Daemon(Shared& shared, int number, std::function<void(const Claim&)> drained)
-    : shared_(shared), number_(number), on_drained_(std::move(drained)), decoder_(shared.world.definition()) {}
+    : shared_(shared), number_(number), on_drained_(std::move(drained)), decoder_(shared.world.decoder()) {}
 
 const VirtualPartition& Daemon::log(const Claim& claim) const {
   return shared_.world.partitions()[static_cast<std::size_t>(claim.partition.value())];
@@ -35,7 +35,7 @@ void Daemon::start(std::optional<Offset> replay_from) {
   options.memory_limit_bytes = inclination.memory_limit_bytes;
   options.replay_from = replay_from;
   trace("starts");
-  member_ = std::make_unique<GroupMember>(std::move(options), decoder_, *this);
+  member_ = std::make_unique<GroupMember>(std::move(options), *decoder_, *this);
   readers_.clear();
   operations_.clear();
   delivered_ = 0;
@@ -180,7 +180,7 @@ void Daemon::load(const Claim& claim) {
   const auto wire = [this, claim, answer] {
     if (answer->loaded) return false;
     // The checkpoint first: an end that is asked for later can only be behind it.
-    auto stored = shared_.table.load_checkpoint(log(claim).where);
+    auto stored = shared_.table.at_once().load_checkpoint(log(claim).where);
     if (!stored) return true;
     *answer = Answer{*std::move(stored), log_state(claim), true};
     return true;
@@ -212,7 +212,7 @@ void Daemon::load_images(const Claim& claim, std::vector<ItemKey> keys) {
   auto answer = std::make_shared<Answer>(Answer{std::move(keys), {}});
   const auto wire = [this, answer] {
     if (answer->images.size() == answer->keys.size()) return false;
-    auto image = shared_.table.load({&answer->keys[answer->images.size()], 1});
+    auto image = shared_.table.at_once().load({&answer->keys[answer->images.size()], 1});
     if (image) answer->images.push_back(std::move(image->front()));
     return true;
   };
@@ -227,7 +227,7 @@ void Daemon::flush(const Claim& claim, std::shared_ptr<const FlushRequest> reque
   trace("{} flushes {} items, {} dead letters, checkpoint {}{}{}", claim, request->items.size(),
         request->dead_letters.size(), request->checkpoint ? request->checkpoint->desired.next.value() : -1,
         after ? " again after: " : "", after ? after->message : "");
-  auto slices = std::make_shared<fakes::MemoryTable::Slices>(shared_.table, *request);
+  const std::shared_ptr<Flushing> slices = shared_.table.begin_flush(*request);
   const auto wire = [slices, request] { return slices->step(); };
   submit(Operation{"flush", claim, wire, [this, claim, slices] {
                      readers_[claim].flushing = false;

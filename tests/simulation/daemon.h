@@ -19,11 +19,11 @@
 #include <string>
 #include <vector>
 
-#include "decode/json_decoder.h"
-#include "fakes/memory_table.h"
+#include "decode/decoder.h"
 #include "pipeline/group_member.h"
 #include "simulation/checker.h"
 #include "simulation/rng.h"
+#include "simulation/virtual_table.h"
 #include "simulation/world.h"
 
 // `2#7`: partition 2 as assigned the 7th time.
@@ -40,7 +40,7 @@ namespace culvert::simulation {
 struct Shared {
   Rng& rng;
   World& world;
-  fakes::MemoryTable& table;
+  VirtualTable& table;
   Checker& checker;
   std::function<void(const std::string&)> trace;  // empty: no trace is wanted
   bool healed = false;                            // no more faults
@@ -130,7 +130,7 @@ class Daemon final : public MemberEffects {
   Shared& shared_;
   const int number_;
   std::function<void(const Claim&)> on_drained_;
-  JsonDecoder decoder_;
+  std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<GroupMember> member_;
   std::map<Claim, Reader> readers_;
   std::vector<Operation> operations_;

@@ -10,54 +10,8 @@
 
 namespace culvert::simulation {
 
-// The shared table as one function sees it: before each read and write, others may come in between.
-class FunctionWorker::SlicedTable final : public AggregateTable {
- public:
-  SlicedTable(Shared& shared, Fiber& fiber) : shared_(shared), table_(shared.table), fiber_(fiber) {}
-
-  // How often another one's turn comes in between.
-  void set_yield_percent(int percent) { yield_percent_ = percent; }
-
-  FlushResult flush(const FlushRequest& request) override {
-    fakes::MemoryTable::Slices slices{table_, request};
-    do {
-      let_others();
-    } while (slices.step());
-    return std::move(slices.result());
-  }
-
-  Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override {
-    std::vector<std::optional<Image>> images;
-    for (const ItemKey& key : keys) {
-      let_others();
-      auto image = table_.load({&key, 1});
-      if (!image) return image.error();
-      images.push_back(std::move(image->front()));
-    }
-    return images;
-  }
-
-  Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override {
-    let_others();
-    return table_.load_checkpoint(where);
-  }
-
- private:
-  void let_others() {
-    if (shared_.rng.chance(yield_percent_)) fiber_.yield();
-  }
-
-  Shared& shared_;
-  fakes::MemoryTable& table_;
-  Fiber& fiber_;
-  int yield_percent_ = 100;
-};
-
 FunctionWorker::FunctionWorker(Shared& shared, int number)
-    : shared_(shared),
-      number_(number),
-      decoder_(shared.world.definition()),
-      table_(std::make_unique<SlicedTable>(shared, fiber_)) {}
+    : shared_(shared), number_(number), decoder_(shared.world.decoder()) {}
 
 FunctionWorker::~FunctionWorker() = default;
 
@@ -65,7 +19,11 @@ void FunctionWorker::begin(const Batch& batch, bool awaited) {
   batch_ = batch;
   awaited_ = awaited;
   outcome_.reset();
-  table_->set_yield_percent(shared_.healed ? 0 : static_cast<int>(shared_.rng.one_of({20, 50, 100})));
+  const int yield_percent = shared_.healed ? 0 : static_cast<int>(shared_.rng.one_of({20, 50, 100}));
+  // A new one for each batch: one that was killed leaves its calls behind.
+  table_ = shared_.table.blocking([this, yield_percent] {
+    if (shared_.rng.chance(yield_percent)) fiber_.yield();
+  });
   if (shared_.trace) {
     const VirtualPartition& log = shared_.world.partitions()[batch.partition];
     shared_.trace(fmt::format("function {}: begins [{}, {}] of {}{}", number_, log.records[batch.first].offset.value(),
@@ -88,7 +46,7 @@ void FunctionWorker::run() {
     fiber_.yield();
     return attempt <= attempts_most;
   };
-  const auto stats = fold_function_batch(*table_, options, decoder_, log.where, records, wait);
+  const auto stats = fold_function_batch(*table_, options, *decoder_, log.where, records, wait);
   outcome_ = stats ? Outcome::kOk : Outcome::kFailed;
   if (stats) {
     shared_.checker.on_stats(*stats, static_cast<std::int64_t>(records.size()));
@@ -254,6 +212,12 @@ void EventSource::ended_disordered(const Batch& batch, bool ok) {
     lane.waiting.push_front(low);
   } else {
     lane.waiting.push_front(batch);
+  }
+}
+
+void EventSource::kill_all() {
+  for (const auto& worker : workers_) {
+    if (worker->busy()) worker->kill();
   }
 }
 

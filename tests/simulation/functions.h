@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Virtual functions and the event source that delivers batches to them.
 //
-// Flow    log -> lane of a partition -> batch -> fold_function_batch() in a fiber -> MemoryTable, slice by slice.
+// Flow    log -> lane of a partition -> batch -> fold_function_batch() in a fiber -> VirtualTable, call by call.
 // Owner   Simulation.
 // Time    in order: a batch follows when the one before has succeeded.  Disordered (worlds without late readings only,
 //         see docs/semantics.md): halves in reverse, batches discarded and redriven, several at once.
@@ -44,13 +44,12 @@ class FunctionWorker {
   void give_up_waiting() { awaited_ = false; }
 
  private:
-  class SlicedTable;
   void run();
 
   Shared& shared_;
   int number_;
-  JsonDecoder decoder_;
-  std::unique_ptr<SlicedTable> table_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<AggregateTable> table_;
   Batch batch_;
   bool awaited_ = false;
   std::optional<Outcome> outcome_;
@@ -65,6 +64,7 @@ class EventSource {
   void step();
   // Ends what runs and delivers every record once more, in order.
   void heal();
+  void kill_all();
 
  private:
   struct Lane {

@@ -119,6 +119,8 @@ constexpr std::array kMutants{
     std::pair{Mutant::kFloatingPointSum, "FloatingPointSum"},
     std::pair{Mutant::kWatermarkFromZero, "WatermarkFromZero"},
     std::pair{Mutant::kLaterMaximum, "LaterMaximum"},
+    std::pair{Mutant::kRedriveAgain, "RedriveAgain"},
+    std::pair{Mutant::kRedriveEverywhere, "RedriveEverywhere"},
 };
 
 class EveryMutant : public ::testing::TestWithParam<std::pair<Mutant, const char*>> {};

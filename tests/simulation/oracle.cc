@@ -37,19 +37,22 @@ void Oracle::judge(const World& world, std::size_t partition) {
     if (truth.poison != DeadLetterReason::kNone) {
       fate.reason = truth.poison;
       ++now.counts.dead_letters;
+      if (truth.readable_later) {
+        for (const std::int64_t start : window_starts(truth.event_time.value(), d.size.count(), d.advance.count())) {
+          contribute(truth, start, d, {partition, record.offset, truth.value, Contribution::Kind::kUnreadable});
+        }
+      }
     } else {
       for (const std::int64_t start : window_starts(truth.event_time.value(), d.size.count(), d.advance.count())) {
         const std::int64_t end = start + d.size.count();
         if (now.max_event_time &&
             end + d.allowed_lateness.count() <= now.max_event_time->value() - out_of_orderness_ms_) {
           fate.reason = DeadLetterReason::kLate;
+          contribute(truth, start, d, {partition, record.offset, truth.value, Contribution::Kind::kLate});
           continue;
         }
-        const ItemKey key{truth.device, EventTime{start}};
-        fate.items.push_back(key);
-        ExpectedItem& item = items_[key];
-        item.window_end = EventTime{end};
-        item.contributions.push_back({partition, record.offset, truth.value});
+        fate.items.push_back(ItemKey{truth.device, EventTime{start}});
+        contribute(truth, start, d, {partition, record.offset, truth.value});
         last_end = std::max(last_end, end);
       }
       ++(fate.items.empty() ? now.counts.late : now.counts.folded);
@@ -66,6 +69,12 @@ void Oracle::judge(const World& world, std::size_t partition) {
     if (last_ends[i] != INT64_MIN && !closed(partition, EventTime{last_ends[i]})) open = log.records[i].offset;
   }
   first_open_.push_back(open);
+}
+
+void Oracle::contribute(const Truth& truth, std::int64_t start, const Definition& d, const Contribution& contribution) {
+  ExpectedItem& item = items_[ItemKey{truth.device, EventTime{start}}];
+  item.window_end = EventTime{start + d.size.count()};
+  item.contributions.push_back(contribution);
 }
 
 bool Oracle::closed(std::size_t partition, EventTime window_end) const {

@@ -19,9 +19,11 @@ namespace culvert::simulation {
 
 // One reading's part in one item.
 struct Contribution {
+  enum class Kind { kInTime, kLate, kUnreadable };  // the last two only after a redrive
   std::size_t partition;
   Offset offset;
   Micro value;
+  Kind kind = Kind::kInTime;
 };
 
 struct ExpectedItem {
@@ -60,6 +62,7 @@ class Oracle {
 
  private:
   void judge(const World& world, std::size_t partition);
+  void contribute(const Truth& truth, std::int64_t start, const Definition& d, const Contribution& contribution);
 
   std::int64_t out_of_orderness_ms_;
   std::map<ItemKey, ExpectedItem> items_;

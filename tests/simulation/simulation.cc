@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "simulation/functions.h"
 #include "simulation/group.h"
 #include "simulation/oracle.h"
+#include "simulation/redriver.h"
 
 namespace culvert::simulation {
 
@@ -19,8 +21,10 @@ namespace {
 using fakes::MemoryTable;
 using fakes::WriteFault;
 
-MemoryTable::Shape shape_of(const World& world) {
-  return world.inclination().transactions ? MemoryTable::Shape::kTransactions : MemoryTable::Shape::kOneByOne;
+std::unique_ptr<VirtualTable> table_of(Rng& rng, const World& world, const RunOptions& options) {
+  if (options.table) return options.table(rng, world.definition());
+  return memory_virtual_table(world.inclination().transactions ? MemoryTable::Shape::kTransactions
+                                                               : MemoryTable::Shape::kOneByOne);
 }
 
 class Simulation {
@@ -30,22 +34,23 @@ class Simulation {
         world_(rng_),
         oracle_(world_),
         checker_(world_, oracle_, options.end_only),
-        table_(shape_of(world_)),
-        shared_{rng_, world_, table_, checker_, options.trace},
+        table_(table_of(rng_, world_, options)),
+        shared_{rng_, world_, *table_, checker_, options.trace},
         group_(shared_),
         functions_(shared_) {
-    if (CULVERT_MUTANT(kCheckpointFirst)) table_.write_checkpoint_first();
-    checker_.watch(table_);
+    if (CULVERT_MUTANT(kCheckpointFirst)) table_->write_checkpoint_first();
+    checker_.watch(*table_);
     describe();
   }
 
   std::optional<std::string> run() {
-    table_.set_faults([this](const fakes::Write&) { return draw_fault(); });
+    table_->set_faults([this](const fakes::Write&) { return draw_fault(); });
     const std::size_t steps = world_.records_total() * 14 + 300;
     for (std::size_t i = 0; i < steps && !checker_.violation(); ++i) step();
     if (!checker_.violation()) heal();
     checker_.expect_the_end();
-    if (!checker_.violation()) checker_.check_end(table_);
+    if (!checker_.violation()) checker_.check_end(table_->reader());
+    if (!checker_.violation() && world_.inclination().emission == Emission::kEarly) redrive();
     if (!checker_.violation()) replay();
     return checker_.violation();
   }
@@ -58,6 +63,8 @@ class Simulation {
   void disturb(Daemon& daemon);
   void heal();
   void settle_daemons();
+  void redrive();
+  void redrive_under_faults(bool late);
   void replay();
   [[nodiscard]] std::string content();
   [[nodiscard]] bool daemons_settled();
@@ -66,7 +73,7 @@ class Simulation {
   World world_;
   Oracle oracle_;
   Checker checker_;
-  MemoryTable table_;
+  std::unique_ptr<VirtualTable> table_;
   Shared shared_;
   Group group_;
   EventSource functions_;
@@ -96,8 +103,8 @@ WriteFault Simulation::draw_fault() {
 void Simulation::step() {
   const Inclination& inclination = world_.inclination();
   if (rng_.chance(12)) world_.produce_one();
-  if (rng_.chance(2)) table_.release_delayed();
-  if (inclination.fault_percent > 0 && rng_.chance(1)) table_.fail_reads(static_cast<int>(rng_.between(1, 3)));
+  if (rng_.chance(2)) table_->release_delayed();
+  if (inclination.fault_percent > 0 && rng_.chance(1)) table_->fail_reads(static_cast<int>(rng_.between(1, 3)));
   if (inclination.daemons > 0 && (inclination.function_workers == 0 || rng_.chance(50))) {
     step_daemons();
   } else {
@@ -135,7 +142,7 @@ void Simulation::disturb(Daemon& daemon) {
 void Simulation::heal() {
   if (shared_.trace) shared_.trace("everything heals");
   shared_.healed = true;
-  table_.fail_reads(0);
+  table_->fail_reads(0);
   world_.produce_all();
   for (const auto& daemon : group_.daemons()) {
     daemon->wake_process();
@@ -143,10 +150,10 @@ void Simulation::heal() {
     daemon->crash();
     group_.on_crash(*daemon);
   }
-  if (rng_.chance(50)) table_.release_delayed();
+  if (rng_.chance(50)) table_->release_delayed();
   if (world_.inclination().function_workers > 0) functions_.heal();
   settle_daemons();
-  table_.release_delayed();
+  table_->release_delayed();
 }
 
 bool Simulation::daemons_settled() {
@@ -182,6 +189,48 @@ void Simulation::settle_daemons() {
   checker_.violate(status);
 }
 
+// What a newer version can read, and sometimes what came late, is put into its windows, each once: two programs at a
+// time, killed and begun again, while functions are sent duplicates.
+void Simulation::redrive() {
+  const bool late = rng_.chance(50);
+  checker_.expect_redrive(late);
+  shared_.healed = false;
+  redrive_under_faults(late);
+  shared_.healed = true;
+  table_->fail_reads(0);
+  table_->release_delayed();
+  Redriver last(shared_, 2, late);
+  std::string content_before;
+  for (const char* what : {"the redrive", "a second redrive"}) {
+    if (checker_.violation()) return;
+    last.begin();
+    while (last.busy()) last.step();
+    if (!last.done()) return checker_.violate(fmt::format("{} does not end well without any fault", what));
+    checker_.check_end(table_->reader());
+    if (std::exchange(content_before, content()) == content() && last.done()->windows == 0) return;
+  }
+  checker_.violate("a second redrive changed the table");
+}
+
+void Simulation::redrive_under_faults(bool late) {
+  std::array<std::unique_ptr<Redriver>, 2> redrivers{std::make_unique<Redriver>(shared_, 0, late),
+                                                     std::make_unique<Redriver>(shared_, 1, late)};
+  const auto steps = rng_.below(400);
+  for (std::uint64_t i = 0; i < steps && !checker_.violation(); ++i) {
+    if (rng_.chance(2)) table_->release_delayed();
+    if (world_.inclination().function_workers > 0 && rng_.chance(10)) functions_.step();
+    Redriver& redriver = *rng_.pick(redrivers);
+    if (!redriver.busy()) {
+      if (rng_.chance(20)) redriver.begin();
+    } else if (static_cast<int>(rng_.below(1000)) < world_.inclination().crash_permille) {
+      redriver.kill();
+    } else {
+      redriver.step();
+    }
+  }
+  if (world_.inclination().function_workers > 0) functions_.kill_all();
+}
+
 // Everything is read once more from the start: not a byte may change.
 void Simulation::replay() {
   if (shared_.trace) shared_.trace("everything is replayed");
@@ -193,19 +242,19 @@ void Simulation::replay() {
     daemon->start(Offset{0});
   }
   settle_daemons();
-  if (!checker_.violation()) checker_.check_end(table_);
+  if (!checker_.violation()) checker_.check_end(table_->reader());
   if (content() != before) checker_.violate("a replay changed the table");
 }
 
 // Every byte of items and dead letters.
 std::string Simulation::content() {
   std::string text;
-  const auto items = table_.scan_items({}, [&](const StoredItem& item) {
+  const auto items = table_->reader().scan_items({}, [&](const StoredItem& item) {
     text += fmt::format("{} to {}: {} {}\n", item_text(item.key), item.window_end.value(),
                         accumulator_text(item.image.aggregate), fences_text(item.image.fences));
     return true;
   });
-  const auto letters = table_.scan_dead_letters([&](const DeadLetter& letter) {
+  const auto letters = table_->reader().scan_dead_letters([&](const DeadLetter& letter) {
     text += fmt::format("{}:{} {} {}\n", letter.where.name(), letter.offset.value(), reason_name(letter.reason),
                         letter.detail);
     return true;

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <utility>
 
+#include "decode/json_decoder.h"
+#include "fakes/older_decoder.h"
 #include "model/check.h"
 
 namespace culvert::simulation {
@@ -58,6 +60,12 @@ void World::incline(Rng& rng) {
     i.memory_limit_bytes = static_cast<std::size_t>(rng.between(500, 6000));
   }
   if (rng.chance(20)) i.images_most = static_cast<std::size_t>(rng.between(0, 8));
+  if (rng.chance(40)) i.unreadable_from = Micro{rng.one_of({20'000'000, 500'000'000'000'000})};
+}
+
+std::unique_ptr<Decoder> World::decoder() const {
+  if (!inclination_.unreadable_from) return std::make_unique<JsonDecoder>(definition_);
+  return std::make_unique<fakes::OlderDecoder>(definition_, *inclination_.unreadable_from);
 }
 
 void World::define(Rng& rng) {
@@ -139,6 +147,10 @@ void World::append_reading(Rng& rng, VirtualPartition& partition, RecordTime now
   truth.event_time = EventTime{std::max<std::int64_t>(0, now.value() - behind)};
   truth.value = Micro{rng.chance(50) ? rng.between(-100, 100) * 1'000'000 / 4
                                      : rng.between(-kMicroMost.value(), kMicroMost.value())};
+  if (inclination_.unreadable_from && truth.value >= *inclination_.unreadable_from) {
+    truth.poison = DeadLetterReason::kWrongType;
+    truth.readable_later = true;
+  }
   const std::string device_text =
       definition_.key_type == KeyType::kNumber ? truth.device.to_text() : fmt::format("\"{}\"", truth.device.to_text());
   const std::string time_text = definition_.timestamp_unit == TimestampUnit::kText

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "decode/decoder.h"
 #include "model/definition.h"
 #include "model/record.h"
 #include "pipeline/checkpoint.h"
@@ -26,7 +27,8 @@ namespace culvert::simulation {
 // What a record means, known from how it was made and not from decoding it.
 struct Truth {
   DeadLetterReason poison = DeadLetterReason::kNone;
-  DeviceId device;  // the rest is meaningful only for readings
+  bool readable_later = false;  // a reading, but not to the version of the workers
+  DeviceId device;              // the rest is meaningful only for readings
   EventTime event_time;
   Micro value;
 };
@@ -64,6 +66,8 @@ struct Inclination {
   int answer_at_once_percent = 0;  // effects that answer inside of the call
   std::size_t memory_limit_bytes = std::size_t{1} << 30;
   std::size_t images_most = 2'000'000;
+  // The workers' version cannot read values from this one on; absent: it reads everything.
+  std::optional<Micro> unreadable_from{};
 };
 
 class World {
@@ -72,6 +76,8 @@ class World {
 
   [[nodiscard]] const Definition& definition() const { return definition_; }
   [[nodiscard]] const Inclination& inclination() const { return inclination_; }
+  // Of the workers' version.
+  [[nodiscard]] std::unique_ptr<Decoder> decoder() const;
   [[nodiscard]] const std::vector<VirtualPartition>& partitions() const { return partitions_; }
   // Of those that have been added by now.
   [[nodiscard]] std::size_t partition_count() const;

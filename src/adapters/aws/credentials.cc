@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "adapters/aws/credential_text.h"
+#include "adapters/http/address.h"
 
 namespace culvert::aws {
 
@@ -109,10 +110,10 @@ std::optional<std::string> region_from(const Environment& environment) {
 
 // Shared with callbacks of requests under way, which may outlive the chain by the time of a client's shutdown.
 struct CredentialChain::State : std::enable_shared_from_this<State> {
-  State(http::Client& http_client, const Clock& wall, CredentialOptions chosen)
+  State(http::Transport& http_client, const Clock& wall, CredentialOptions chosen)
       : client(http_client), clock(wall), options(std::move(chosen)), random(std::random_device{}()) {}
 
-  http::Client& client;
+  http::Transport& client;
   const Clock& clock;
   const CredentialOptions options;
   std::mt19937_64 random;
@@ -347,7 +348,7 @@ void CredentialChain::State::nothing_found(const std::string& instance_said) {
                         instance_said)));
 }
 
-CredentialChain::CredentialChain(http::Client& client, const Clock& clock, CredentialOptions options)
+CredentialChain::CredentialChain(http::Transport& client, const Clock& clock, CredentialOptions options)
     : state_(std::make_shared<State>(client, clock, std::move(options))) {}
 
 CredentialChain::~CredentialChain() = default;

@@ -20,7 +20,7 @@
 
 #include "adapters/aws/sigv4.h"
 #include "adapters/clock/clock.h"
-#include "adapters/http/client.h"
+#include "adapters/http/transport.h"
 #include "model/result.h"
 
 namespace culvert::aws {
@@ -43,7 +43,7 @@ class CredentialChain {
   using Ready = std::function<void(Result<CredentialsPtr>)>;
 
   // `client` and `clock` must outlive the chain, and nothing may be under way when it ends.
-  CredentialChain(http::Client& client, const Clock& clock, CredentialOptions options);
+  CredentialChain(http::Transport& client, const Clock& clock, CredentialOptions options);
   CredentialChain(const CredentialChain&) = delete;
   CredentialChain& operator=(const CredentialChain&) = delete;
   ~CredentialChain();

@@ -113,14 +113,14 @@ struct Api::Call {
   }
 };
 
-Api::Api(http::Client& client, aws::CredentialChain& credentials, const Clock& clock, ApiOptions options)
+Api::Api(http::Transport& client, aws::CredentialChain& credentials, const Clock& clock, ApiOptions options)
     : client_(client),
       credentials_(credentials),
       clock_(clock),
       options_(std::move(options)),
       host_(options_.endpoint.authority()),
       signer_(options_.region, "dynamodb"),
-      random_(std::random_device{}()) {}
+      random_(static_cast<std::minstd_rand::result_type>(options_.random_seed.value_or(std::random_device{}()))) {}
 
 void Api::call(std::string_view operation, std::string_view table, std::string body, Steady deadline, Done done) {
   auto call = std::make_shared<Call>();

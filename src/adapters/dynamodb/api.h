@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls of the DynamoDB API: signed, sent, judged and, where that is right, sent again.
 //
-// Flow    FlushJob, loads, scans, table administration -> [Api::call] -> http::Client -> ApiResult, on the I/O thread.
+// Flow    FlushJob, loads, scans, administration -> [Api::call] -> http::Transport -> ApiResult, on the I/O thread.
 // Owner   DynamoDbTable; used on the HTTP client's I/O thread.
 // Time    wall clock for signatures (corrected by the service's own where they differ), monotonic clock for deadlines.
 // Bounds  one call holds one connection at a time; while it waits for its next attempt it holds none, but its caller
@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -24,7 +25,7 @@
 #include "adapters/aws/credentials.h"
 #include "adapters/aws/sigv4.h"
 #include "adapters/clock/clock.h"
-#include "adapters/http/client.h"
+#include "adapters/http/transport.h"
 #include "model/result.h"
 
 namespace culvert::dynamodb {
@@ -52,6 +53,7 @@ struct ApiOptions {
   std::chrono::milliseconds backoff_most{5'000};
   // The longest that an attempt may take by the HTTP client's own time-outs.
   std::chrono::milliseconds attempt_most{15'000};
+  std::optional<std::uint64_t> random_seed{};  // of the jitter, for a run that can be repeated
 };
 
 // What one response means, apart from the retries.
@@ -79,7 +81,7 @@ class Api {
   using Done = std::function<void(ApiResult)>;
   using Steady = std::chrono::steady_clock::time_point;
 
-  Api(http::Client& client, aws::CredentialChain& credentials, const Clock& clock, ApiOptions options);
+  Api(http::Transport& client, aws::CredentialChain& credentials, const Clock& clock, ApiOptions options);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
   ~Api() = default;
@@ -90,7 +92,7 @@ class Api {
   // I/O thread.  Calls under way give up instead of being repeated, and so do later ones.
   void give_up() { given_up_ = true; }
 
-  [[nodiscard]] http::Client& client() { return client_; }
+  [[nodiscard]] http::Transport& client() { return client_; }
   [[nodiscard]] const std::string& region() const { return options_.region; }
   [[nodiscard]] const http::Endpoint& endpoint() const { return options_.endpoint; }
   [[nodiscard]] Steady now() const { return clock_.steady(); }
@@ -120,7 +122,7 @@ class Api {
   // True if the clock was corrected by what the response says.
   bool correct_clock(const CallPtr& call, const http::Response& response);
 
-  http::Client& client_;
+  http::Transport& client_;
   aws::CredentialChain& credentials_;
   const Clock& clock_;
   const ApiOptions options_;

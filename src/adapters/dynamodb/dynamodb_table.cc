@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "adapters/dynamodb/flush_job.h"
+#include "adapters/http/client.h"
 
 namespace culvert::dynamodb {
 
@@ -68,18 +69,29 @@ http::ClientOptions client_options(const Options& options) {
 
 Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock,
                                                            http::Resolver& resolver) {
-  return open(std::move(options), clock, resolver, nullptr);
+  if (const auto sound = complete(options); !sound) return sound.error();
+  auto client = std::make_unique<http::Client>(client_options(options), resolver);
+  return open(std::move(options), clock, std::move(client));
 }
 
 Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock) {
+  auto api = complete(options);
+  if (!api) return api.error();
   auto resolver = std::make_unique<http::DnsResolver>();
-  http::Resolver& used = *resolver;
-  return open(std::move(options), clock, used, std::move(resolver));
+  auto client = std::make_unique<http::Client>(client_options(options), *resolver);
+  return std::unique_ptr<DynamoDbTable>(
+      new DynamoDbTable(std::move(options), clock, *std::move(api), std::move(resolver), std::move(client)));
 }
 
 Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, const Clock& clock,
-                                                           http::Resolver& resolver,
-                                                           std::unique_ptr<http::Resolver> own_resolver) {
+                                                           std::unique_ptr<http::Transport> transport) {
+  auto api = complete(options);
+  if (!api) return api.error();
+  return std::unique_ptr<DynamoDbTable>(
+      new DynamoDbTable(std::move(options), clock, *std::move(api), nullptr, std::move(transport)));
+}
+
+Result<ApiOptions> DynamoDbTable::complete(Options& options) {
   const auto configuration = [](std::string message) {
     return Error::fatal(ErrorKind::kConfiguration, std::move(message));
   };
@@ -102,21 +114,23 @@ Result<std::unique_ptr<DynamoDbTable>> DynamoDbTable::open(Options options, cons
   if (endpoint.empty()) endpoint = default_endpoint(options.region);
   const auto url = http::parse_url(endpoint);
   if (!url) return url.error();
-  ApiOptions api{url->endpoint, options.region, options.backoff_least, options.backoff_most,
-                 options.connect_timeout + http::ClientOptions{}.tls_timeout + options.request_timeout};
-  return std::unique_ptr<DynamoDbTable>(
-      new DynamoDbTable(std::move(options), clock, resolver, std::move(api), std::move(own_resolver)));
+  return ApiOptions{url->endpoint,
+                    options.region,
+                    options.backoff_least,
+                    options.backoff_most,
+                    options.connect_timeout + http::ClientOptions{}.tls_timeout + options.request_timeout,
+                    options.random_seed};
 }
 
-DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options,
-                             std::unique_ptr<http::Resolver> own_resolver)
+DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, ApiOptions api_options,
+                             std::unique_ptr<http::Resolver> own_resolver, std::unique_ptr<http::Transport> transport)
     : options_(std::move(options)),
       names_(names_of(options_)),
       format_(options_.format),
       clock_(clock),
       own_resolver_(std::move(own_resolver)),
       flush_deadline_ms_(options_.flush_deadline.count()),
-      client_(std::make_unique<http::Client>(client_options(options_), resolver)) {
+      client_(std::move(transport)) {
   aws::CredentialOptions chain;
   chain.environment = options_.environment;
   chain.region = options_.region;

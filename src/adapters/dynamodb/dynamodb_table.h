@@ -51,6 +51,7 @@ struct Options {
   std::string ca_file{};  // PEM; see http::ClientOptions
   std::string ca_pem{};
   aws::Environment environment = aws::process_environment;
+  std::optional<std::uint64_t> random_seed{};  // see ApiOptions
 };
 
 class DynamoDbTable final : public AggregateTable, public TableReader {
@@ -61,6 +62,9 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
                                                                    http::Resolver& resolver);
   // The same with a resolver of its own.
   [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock);
+  // The same over another network than the machine's.
+  [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock,
+                                                                   std::unique_ptr<http::Transport> transport);
   ~DynamoDbTable() override;
 
   // Makes the tables that are not there (on-demand billing) and waits until all can be used; then checks them.
@@ -103,15 +107,14 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   void prepare_meanwhile();
 
   [[nodiscard]] const TableNames& names() const { return names_; }
-  [[nodiscard]] http::Client::Stats http_stats() { return client_->stats(); }
+  [[nodiscard]] http::Transport::Stats http_stats() { return client_->stats(); }
   [[nodiscard]] Api::Counters api_counters();
 
  private:
-  DynamoDbTable(Options options, const Clock& clock, http::Resolver& resolver, ApiOptions api_options,
-                std::unique_ptr<http::Resolver> own_resolver);
-  [[nodiscard]] static Result<std::unique_ptr<DynamoDbTable>> open(Options options, const Clock& clock,
-                                                                   http::Resolver& resolver,
-                                                                   std::unique_ptr<http::Resolver> own_resolver);
+  DynamoDbTable(Options options, const Clock& clock, ApiOptions api_options,
+                std::unique_ptr<http::Resolver> own_resolver, std::unique_ptr<http::Transport> transport);
+  // Completes `options` from the environment and says where calls go.
+  [[nodiscard]] static Result<ApiOptions> complete(Options& options);
 
   using JsonObject = boost::json::object;
   using ItemVisitor = std::function<Result<bool>(const JsonObject& item)>;
@@ -164,7 +167,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   const Clock& clock_;
   const std::unique_ptr<http::Resolver> own_resolver_;  // null: the caller's is used
   std::atomic<std::int64_t> flush_deadline_ms_;
-  std::unique_ptr<http::Client> client_;  // ended first: its callbacks use the others
+  std::unique_ptr<http::Transport> client_;  // ended first: its callbacks use the others
   std::unique_ptr<aws::CredentialChain> credentials_;
   std::unique_ptr<Api> api_;
 };

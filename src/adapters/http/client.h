@@ -18,6 +18,7 @@
 
 #include "adapters/http/message.h"
 #include "adapters/http/resolver.h"
+#include "adapters/http/transport.h"
 #include "model/result.h"
 
 namespace culvert::http {
@@ -38,43 +39,23 @@ struct ClientOptions {
   std::string user_agent = "culvert";
 };
 
-using Callback = std::function<void(Outcome)>;
-
-class Client {
+class Client final : public Transport {
  public:
   // `resolver` must outlive the client.
   Client(ClientOptions options, Resolver& resolver);
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
   // Fails everything under way and waits for the I/O thread; callbacks run until then.
-  ~Client();
+  ~Client() override;
 
-  // Reads the CA certificates now instead of at the first TLS connection, so that a bad file is found at start and a
-  // function pays for it before its first invocation.  Error: kConfiguration, fatal.
-  [[nodiscard]] Result<void> prepare_tls();
+  [[nodiscard]] Result<void> prepare_tls() override;
+  void send(const Endpoint& endpoint, Request request, Callback callback) override;
+  void abandon() override;
+  void post(std::function<void()> task) override;
+  void after(std::chrono::milliseconds delay, std::function<void()> task) override;
+  [[nodiscard]] Stats stats() override;
 
-  // `callback` runs exactly once, on the I/O thread, and must not block.  A request is sent at most once: only one of
-  // which no byte has left is moved to another connection.
-  void send(const Endpoint& endpoint, Request request, Callback callback);
-
-  // The same, waiting for the outcome.  Not to be called on the I/O thread.
+  // As send(), waiting for the outcome.  Not to be called on the I/O thread.
   [[nodiscard]] Outcome call(const Endpoint& endpoint, Request request);
-
-  // Any thread.  Fails everything under way soon, and whatever is sent from now on: for the end of a program, which
-  // must not wait for a service.  Tasks of post() and after() go on.
-  void abandon();
-
-  // Runs `task` on the I/O thread, now or after `delay`; tasks that are not due when the client ends are dropped.
-  void post(std::function<void()> task);
-  void after(std::chrono::milliseconds delay, std::function<void()> task);
   [[nodiscard]] bool on_io_thread() const;
-
-  struct Stats {
-    std::uint64_t connects = 0;  // TCP connections made
-    std::uint64_t requests = 0;  // requests written
-    std::uint64_t cpu_ns = 0;    // of the I/O thread
-  };
-  [[nodiscard]] Stats stats();
 
  private:
   class Impl;
