@@ -90,6 +90,10 @@ class Fabric:
         """Security groups as they are now; takes effect at once and as a whole."""
         run(["ip", "netns", "exec", self.namespace(network.name), "nft", "-f", "-"], firewall.rules_of(network))
 
+    def hosts_of(self, network_name):
+        """Names of the hosts that a network has here."""
+        return {host for network, host in self._links if network == network_name}
+
     def build_host(self, network, host):
         router, name = self.namespace(network.name), self._add(network.name, host.name)
         device = f"h-{host.name}"[:15]
@@ -117,11 +121,11 @@ class Fabric:
         batch(router, *(f"route replace {ip}/32 dev {device} metric {METRIC}" for ip in ips))
         self._links[network.name, host.name] = host
 
-    def remove_host(self, network_name, host):
-        name = self.namespace(network_name, host.name)
+    def remove_host(self, network_name, host_name):
+        name = self.namespace(network_name, host_name)
         end_processes_in(name)
         remove_namespace(name)
-        self._links.pop((network_name, host.name), None)
+        self._links.pop((network_name, host_name), None)
 
     def _add(self, *parts):
         name = self.namespace(*parts)

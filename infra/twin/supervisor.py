@@ -38,6 +38,7 @@ from schedules import Schedules
 from topology import SERVICES, topology_of
 
 LOOK_SECONDS = 0.5
+AGAIN_SECONDS = 10
 SETTLED_SECONDS = 10
 READY_SECONDS = 60
 
@@ -130,6 +131,7 @@ class Twin:
         self.running, self.keys, self.built, self.problems = {}, {}, None, []
         self.look_port = self._free_port()
         self._seen, self._allowed, self._topics = None, None, None
+        self._again_at = None   # when to try to follow once more what could not be followed
 
     @staticmethod
     def _free_port():
@@ -184,8 +186,7 @@ class Twin:
         self.brokers.start(topology)
         self._ensure([*wanted.name_servers(), *wanted.links(), wanted.table_store(), wanted.services()])
         self.keep_status("starting")
-        wait_until(lambda: tables.call(self.look_port, "ListTables", {}), READY_SECONDS, "DynamoDB Local answers")
-        tables.make(self.look_port, applied)
+        self._make_tables(applied)
         self.brokers.wait_ready(len(topology.brokers))
         self._administer(applied)
         self.note("starting the sensors and the function's mapping")
@@ -208,6 +209,11 @@ class Twin:
                     archive.extractall(target)
                 (target / function["handler"]).chmod(0o755)
 
+    def _make_tables(self, applied):
+        """What leads to them may just have been started."""
+        wait_until(lambda: tables.call(self.look_port, "ListTables", {}), READY_SECONDS, "DynamoDB Local answers")
+        tables.make(self.look_port, applied)
+
     def _administer(self, applied):
         topics = [(t["name"], t["partition_count"]) for t in applied.of_type("aws_msk_topic")]
         if topics != self._topics:
@@ -226,17 +232,18 @@ class Twin:
         seen = seen_in(self.folder)   # before it is read: what changes meanwhile is seen the next time
         applied, topology = self._read()
         self._change_hosts(topology)
+        # New brokers' certificates before whatever listens with them.
+        self.brokers.prepare(applied, topology, self.identities)
         wanted = Wanted(self, applied, topology, self.identities)
         programs = [*wanted.name_servers(), *wanted.links(), wanted.table_store(), wanted.services()]
         self._ensure(programs)
         moved = self.brokers.moved(topology)
         for broker in moved:
             self.note(f"broker {broker.id} moves to {broker.address}")
-        self.brokers.prepare(applied, topology, self.identities)
         self.brokers.start(topology)
         if len(topology.brokers) != len(self.built.brokers):
             self.brokers.wait_ready(len(topology.brokers))
-        tables.make(self.look_port, applied)
+        self._make_tables(applied)
         self._administer(applied)
         programs += [*wanted.consumers(), *wanted.impairment(), *wanted.sensors()]
         self._ensure(programs, end_others=True)
@@ -246,25 +253,31 @@ class Twin:
         self._seen = seen
 
     def _follow(self):
-        """converge(), but a state that cannot be followed is a problem of that state: the next one may be better."""
+        """converge(), but a state that cannot be followed is a problem of that state: the next one may be better, and
+        what stood in the way of this one may be gone after a while."""
         seen = seen_in(self.folder)
+        self._again_at = None
         try:
             self.converge()
         except PROBLEMS as problem:
             traceback.print_exc()
-            self.note(f"cannot follow what is applied: {problem}")
-            self.problems, self._seen = [f"cannot follow what is applied: {problem}"], seen
+            text = f"cannot follow what is applied: {problem}"
+            if text not in self.problems:
+                self.note(text)
+            self._again_at = time.monotonic() + AGAIN_SECONDS
+            self.problems, self._seen = [text], seen
 
     def _change_hosts(self, topology):
+        """Starts from what is there, not from what was wanted before: that may have been cut off half-way."""
         for part in topology.networks.values():
-            before = {h.name: h for h in self.built.networks[part.name].hosts}
+            before = self.fabric.hosts_of(part.name)
             for host in part.hosts:
                 if host.name not in before:
                     self.fabric.build_host(part, host)
                 else:
                     self.fabric.address_host(part, host)
-            for name in before.keys() - {h.name for h in part.hosts}:
-                self.fabric.remove_host(part.name, before[name])
+            for name in before - {h.name for h in part.hosts}:
+                self.fabric.remove_host(part.name, name)
             if part != self.built.networks[part.name]:
                 self.fabric.filter(part)
 
@@ -294,7 +307,7 @@ class Twin:
         while True:
             time.sleep(LOOK_SECONDS)
             changed = any([running.look() for running in list(self.running.values())])
-            if self._seen != seen_in(self.folder):
+            if self._seen != seen_in(self.folder) or (self._again_at and time.monotonic() > self._again_at):
                 self._follow()
                 changed = True
             for number, process in self.brokers.processes.items():

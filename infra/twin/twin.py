@@ -321,7 +321,7 @@ def apply(place, options):
     return wait_until_followed(place)
 
 
-def wait_until_followed(place, seconds=120):
+def wait_until_followed(place, seconds=300):
     """Until the supervisor has seen the last change and made it real."""
     wanted = seen_in(place.folder)
     deadline = time.monotonic() + seconds

@@ -63,6 +63,18 @@ module "kafka_cluster" {
   alarm_topic_arns        = [aws_sns_topic.alarms.arn]
 }
 
+# Whoever makes ACLs comes from a group of his own; without one, nobody but the sensors and the brokers gets this far.
+resource "aws_vpc_security_group_ingress_rule" "administrator" {
+  for_each = var.administrator_security_group_ids
+
+  security_group_id            = module.kafka_cluster.security_group_id
+  description                  = "From an administrator"
+  referenced_security_group_id = each.value
+  ip_protocol                  = "tcp"
+  from_port                    = module.kafka_cluster.ports.iam
+  to_port                      = module.kafka_cluster.ports.iam
+}
+
 module "broker_exit" {
   source = "../../modules/broker_exit"
   count  = local.per_broker ? 1 : 0

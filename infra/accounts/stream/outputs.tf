@@ -38,6 +38,14 @@ output "administrator_bootstrap_servers" {
   value       = join(",", [for broker in module.kafka_cluster.brokers : "${broker.host}:${module.kafka_cluster.ports.iam}"])
 }
 
+output "administrator_network" {
+  description = "Where an administrator's instance can be: VPC, and private subnets by name."
+  value = {
+    vpc_id     = module.network.vpc_id
+    subnet_ids = { for name, subnet in module.network.private_subnets : name => subnet.id }
+  }
+}
+
 output "consumer_acls" {
   description = "ACLs that the administrator makes for the consumer (infra/README.md: First data); none with multi_vpc."
   value = local.per_broker ? [

@@ -140,6 +140,17 @@ variable "function_architecture" {
   default     = "x86_64"
 }
 
+variable "administrator_security_group_ids" {
+  description = "Security groups in this VPC from which administrators reach the brokers' IAM listeners, to make ACLs (infra/README.md: First data)."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.administrator_security_group_ids : can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "administrator_security_group_ids must be ids of security groups, such as sg-0123456789abcdef0."
+  }
+}
+
 variable "sensors" {
   description = "Instances that produce readings; instance_count 0: none, your own producers write to the topic."
   type = object({

@@ -51,6 +51,29 @@ run "multi_vpc" {
   }
 }
 
+run "administrators_come_by_a_group_of_their_own" {
+  command = plan
+
+  variables {
+    administrator_security_group_ids = ["sg-0123456789abcdef0"]
+  }
+
+  assert {
+    condition     = [for rule in aws_vpc_security_group_ingress_rule.administrator : "${rule.referenced_security_group_id} ${rule.from_port}-${rule.to_port}"] == ["sg-0123456789abcdef0 9098-9098"]
+    error_message = "An administrator must reach the IAM listeners from the named group, and nothing else."
+  }
+}
+
+run "administrators_are_groups" {
+  command = plan
+
+  variables {
+    administrator_security_group_ids = ["10.0.0.0/8"]
+  }
+
+  expect_failures = [var.administrator_security_group_ids]
+}
+
 run "nobody_to_offer_it_to_is_refused" {
   command = plan
 
