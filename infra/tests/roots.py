@@ -409,6 +409,20 @@ def nothing_but_named_ports_leaves(worlds):
     return None
 
 
+@scenario
+def long_running_consumers_get_a_way(worlds):
+    """Their group is opened towards the brokers and let in there, on either path, and nothing else changes."""
+    made = {"endpoint_per_broker": "module.broker_entry[0].aws_vpc_security_group_{}_rule.client[\"daemon 9096\"]",
+            "multi_vpc": "aws_vpc_security_group_{}_rule.connection_client[\"daemon\"]"}
+    for path in PATHS:
+        _, plan = worlds.shared(path).analytics.command("plan", "-no-color", "-state=telemetry.tfstate",
+                                                        client_security_group_ids={"daemon": "sg-0123456789abcdef0"})
+        missing = [made[path].format(way) for way in ("ingress", "egress") if made[path].format(way) not in plan]
+        if missing or "Plan: 2 to add, 0 to change, 0 to destroy" not in plan:
+            return f"{path}: not made: {missing}\n{plan[-1500:]}"
+    return None
+
+
 README_BLOCK = re.compile(r"<!-- run: (stream|analytics) -->\n```sh\n(.*?)```", re.S)
 
 

@@ -115,7 +115,7 @@ module "broker_entry" {
   vpc_id                    = module.network.vpc_id
   subnets                   = module.network.private_subnets
   brokers                   = local.connection.brokers
-  client_security_group_ids = { mapping = aws_security_group.mapping.id }
+  client_security_group_ids = merge(var.client_security_group_ids, { mapping = aws_security_group.mapping.id })
 }
 
 # The mapping reads its user from a secret of its own account. The password goes from secret to secret and is in no
@@ -177,6 +177,28 @@ resource "aws_vpc_security_group_egress_rule" "connection" {
 
   security_group_id            = aws_security_group.connection[0].id
   description                  = "Pollers, to the brokers"
+  referenced_security_group_id = aws_security_group.connection[0].id
+  ip_protocol                  = "tcp"
+  from_port                    = 14001
+  to_port                      = 14100
+}
+
+resource "aws_vpc_security_group_ingress_rule" "connection_client" {
+  for_each = local.per_broker ? {} : var.client_security_group_ids
+
+  security_group_id            = aws_security_group.connection[0].id
+  description                  = "Consumer ${each.key}"
+  referenced_security_group_id = each.value
+  ip_protocol                  = "tcp"
+  from_port                    = 14001
+  to_port                      = 14100
+}
+
+resource "aws_vpc_security_group_egress_rule" "connection_client" {
+  for_each = local.per_broker ? {} : var.client_security_group_ids
+
+  security_group_id            = each.value
+  description                  = "To the managed connection"
   referenced_security_group_id = aws_security_group.connection[0].id
   ip_protocol                  = "tcp"
   from_port                    = 14001

@@ -10,6 +10,15 @@ output "endpoint_states" {
   value       = local.per_broker ? module.broker_entry[0].states : {}
 }
 
+output "network" {
+  description = "Where a long-running consumer can be: VPC, private subnets by name, and the address list of DynamoDB for its egress rule."
+  value = {
+    vpc_id                  = module.network.vpc_id
+    subnet_ids              = { for name, subnet in module.network.private_subnets : name => subnet.id }
+    dynamodb_prefix_list_id = module.network.prefix_list_ids["dynamodb"]
+  }
+}
+
 output "tables" {
   description = "Names of the tables: aggregates, checkpoints, dead_letters."
   value       = module.aggregate_table.names

@@ -101,6 +101,17 @@ variable "credentials_secret_arn" {
   }
 }
 
+variable "client_security_group_ids" {
+  description = "Security groups of long-running consumers (culvert consume) in this VPC by name: each gets a way to the brokers."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, id in var.client_security_group_ids : name != "mapping" && can(regex("^sg-[0-9a-f]+$", id))])
+    error_message = "client_security_group_ids must be ids of security groups, such as sg-0123456789abcdef0, by names other than mapping."
+  }
+}
+
 variable "credentials_version" {
   description = "Raise it after the stream root's, to copy the new password."
   type        = number

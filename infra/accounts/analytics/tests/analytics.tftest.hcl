@@ -114,7 +114,9 @@ run "a_secret_by_name_is_refused" {
     account_id             = "222222222222"
     connection_secret_arn  = "telemetry-connection"
     credentials_secret_arn = run.stream.credentials_secret_arn
+
+    client_security_group_ids = { daemon = "10.0.0.0/8" }
   }
 
-  expect_failures = [var.connection_secret_arn]
+  expect_failures = [var.connection_secret_arn, var.client_security_group_ids]
 }
