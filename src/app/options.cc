@@ -283,15 +283,23 @@ std::string environment_name(std::string_view section, std::string_view key) {
 }
 
 Result<void> check_required(const Section& command) {
+  std::vector<const Option*> missing;
+  std::string names;
   for (const Option& option : command.options->options()) {
     if (!option.required || option.given) continue;
     if (option.positional) return usage(fmt::format("{} is missing", option.value_name));
+    missing.push_back(&option);
     const std::string letter = option.letter == 0 ? "" : fmt::format("-{}, ", option.letter);
-    return usage(fmt::format("{}--{} {} is missing (or `{}` in [{}] of the configuration file, or {})", letter,
-                             option.name, option.value_name, option.name, command.name,
-                             environment_name(command.name, option.name)));
+    names += fmt::format("{}{}--{} {}", names.empty() ? "" : "; ", letter, option.name, option.value_name);
   }
-  return {};
+  if (missing.empty()) return {};
+  const std::string& first = missing.front()->name;
+  if (missing.size() == 1) {
+    return usage(fmt::format("{} is missing (or `{}` in [{}] of the configuration file, or {})", names, first,
+                             command.name, environment_name(command.name, first)));
+  }
+  return usage(fmt::format("missing: {} (or by their long names in [{}] of the configuration file, or {} and so on)",
+                           names, command.name, environment_name(command.name, first)));
 }
 
 // The configuration file has to be known before it can be read: the command line's --config, else the environment's.

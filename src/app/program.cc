@@ -89,18 +89,43 @@ const CommandSpec* take_command(const std::vector<CommandSpec>& specs, std::vect
   return nullptr;
 }
 
-int unknown_command(const std::vector<CommandSpec>& specs, const std::vector<std::string>& arguments) {
+int print_text(const std::string& text) {
+  Output out(STDOUT_FILENO);
+  out.write(text);
+  if (auto result = out.flush(); !result && !out.reader_gone()) {
+    complain(result.error().message);
+    return exit_code(result.error().kind);
+  }
+  return 0;
+}
+
+// `culvert dead-letters`: what there is below it.
+int command_family(const std::vector<const CommandSpec*>& below, const std::vector<std::string>& arguments, bool help) {
+  std::string list;
   std::vector<std::string> names;
-  std::string below;  // `list, redrive` after `culvert dead-letters`
+  for (const CommandSpec* spec : below) {
+    list += fmt::format("  culvert {:<22}  {}\n", spec->name, spec->summary);
+    names.emplace_back(spec->name.substr(arguments.front().size() + 1));
+  }
+  if (help) return print_text(list);
+  if (arguments.size() > 1) {
+    complain(fmt::format("unknown command '{} {}'{}", arguments[0], arguments[1], did_you_mean(arguments[1], names)));
+  } else {
+    complain(fmt::format("'{}' is the first word of:", arguments.front()));
+  }
+  std::fputs(list.c_str(), stderr);
+  return exit_code(ErrorKind::kUsage);
+}
+
+int unknown_command(const std::vector<CommandSpec>& specs, const std::vector<std::string>& arguments, bool help) {
+  std::vector<std::string> names;
+  std::vector<const CommandSpec*> below;
   for (const CommandSpec& spec : specs) {
     if (spec.group != CommandGroup::kHidden) names.emplace_back(spec.name);
-    if (spec.name.starts_with(arguments.front() + " ")) {
-      below += fmt::format("{}'{}'", below.empty() ? "" : ", ", spec.name);
-    }
+    if (spec.name.starts_with(arguments.front() + " ")) below.push_back(&spec);
   }
-  if (!below.empty()) {
-    complain(fmt::format("'{}' is one of {}", arguments.front(), below));
-  } else if (arguments.front().starts_with("-")) {
+  if (!below.empty()) return command_family(below, arguments, help);
+  if (arguments.front().starts_with("-")) {
     complain(fmt::format("unknown option '{}' before a command (see culvert --help)", arguments.front()));
   } else {
     const std::string two = arguments.size() > 1 ? arguments[0] + " " + arguments[1] : arguments[0];
@@ -115,16 +140,6 @@ std::string section_name(const CommandSpec& spec) {
   std::string name(spec.name);
   std::replace(name.begin(), name.end(), ' ', '-');
   return name;
-}
-
-int print_text(const std::string& text) {
-  Output out(STDOUT_FILENO);
-  out.write(text);
-  if (auto result = out.flush(); !result && !out.reader_gone()) {
-    complain(result.error().message);
-    return exit_code(result.error().kind);
-  }
-  return 0;
 }
 
 // The last step: what the command made of it, and whether its data reached stdout.
@@ -186,7 +201,7 @@ int dispatch(const std::vector<CommandSpec>& specs, std::vector<std::string> arg
   inputs.environment = culvert_environment();
   inputs.arguments = arguments;
   const CommandSpec* spec = take_command(specs, inputs.arguments);
-  if (spec == nullptr) return unknown_command(specs, arguments);
+  if (spec == nullptr) return unknown_command(specs, arguments, help_word || asks_for_help(inputs));
 
   // Every command declares its options, so that a key misspelt in any section of a file is found by every command.
   std::deque<DeclaredCommand> declared;

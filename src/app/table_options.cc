@@ -16,8 +16,11 @@ Result<TableSpec> parse_table_spec(std::string_view text) {
   const std::string_view name = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
   const std::vector<std::string> kinds{"sqlite", "dynamodb"};
   if (colon == std::string_view::npos || std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-    return refuse_value(text, fmt::format("is neither sqlite:FILE nor dynamodb:NAME{}",
-                                          colon == std::string_view::npos ? "" : did_you_mean(kind, kinds)));
+    const bool file = text.find_first_of("./") != std::string_view::npos;
+    const std::string hint = colon != std::string_view::npos ? did_you_mean(kind, kinds)
+                             : file                          ? fmt::format(" (did you mean sqlite:{}?)", text)
+                                                             : "";
+    return refuse_value(text, "is neither sqlite:FILE nor dynamodb:NAME" + hint);
   }
   if (name.empty()) return refuse_value(text, fmt::format("names no table after '{}:'", kind));
   TableSpec spec;

@@ -111,6 +111,29 @@ class Usage(unittest.TestCase):
         self.assertEqual(result.returncode, 64)
         self.assertIn("'--format' needs a value", result.stderr)
 
+    def test_all_that_is_missing_is_said_at_once(self):
+        result = run("consume", "-t", "readings")
+        self.assertEqual(result.returncode, 64)
+        self.assertIn("missing: -b, --bootstrap-server HOST:PORT,..; -G, --group GROUP; --table ", result.stderr)
+
+    def test_addresses_and_tables_that_cannot_be(self):
+        for brokers, said in (("localhost:abc", "has the port 'abc'"), ("a:1,b:70000", "has the port '70000'"),
+                              ("a:1,,b:2", "a broker without a host")):
+            result = run("tail", "-b", brokers, "-t", "readings")
+            self.assertEqual(result.returncode, 64)
+            self.assertIn(said, result.stderr)
+        result = run("query", "--table", "windows.db")
+        self.assertEqual(result.returncode, 64)
+        self.assertIn("(did you mean sqlite:windows.db?)", result.stderr)
+
+    def test_first_word_of_several_commands(self):
+        result = run("dead-letters", "--help")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(len(re.findall(r"(?m)^  culvert dead-letters (list|redrive) ", result.stdout)), 2)
+        result = run("dead-letters", "lst")
+        self.assertEqual((result.returncode, result.stdout), (64, ""))
+        self.assertIn("unknown command 'dead-letters lst' (did you mean 'list'?)", result.stderr)
+
     def test_option_before_the_command(self):
         result = run("--log-level", "debug", "version")
         self.assertEqual(result.returncode, 64)

@@ -2,13 +2,17 @@
 """query and dead-letters on a table that this test writes itself, after schema.sql and docs/formats.md alone."""
 
 import base64
+import contextlib
 import csv
 import io
 import json
 import os
+import pty
+import re
 import sqlite3
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -61,6 +65,28 @@ class Table:
     def close(self):
         self.database.commit()
         self.database.close()
+
+
+def run_into_a_slow_pipe(*arguments):
+    """What comes out of a pipe that is emptied slowly, and what stands on the terminal that stderr is."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([CULVERT, *arguments], stdout=subprocess.PIPE, stderr=follower, stdin=subprocess.DEVNULL,
+                               env={**os.environ, "TERM": "xterm"})
+    os.close(follower)
+    os.set_blocking(leader, False)
+    output, shown = b"", b""
+    try:
+        while part := process.stdout.read1(65_536):
+            output += part
+            time.sleep(0.03)
+            with contextlib.suppress(BlockingIOError, OSError):  # nothing new; or the terminal is closed
+                shown += os.read(leader, 65_536)
+        return process.wait(timeout=30), output.decode(), shown.decode()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        os.close(leader)
 
 
 def run(*arguments):
@@ -145,6 +171,23 @@ class Query(WithFolder):
             for name in ("device_id", "window_start", "window_stop", "avg_temp", "min_temp", "max_temp", "count"):
                 self.assertEqual(row[name], item[name], name)
         database.close()
+
+    def test_a_terminal_shows_how_far_a_query_into_a_file_has_come(self):
+        path = self.path + "-many"
+        table = Table(path)
+        many = 10_000
+        for number in range(many):
+            table.item(number % 100, START + number // 100 * MINUTE, [number], "telemetry@1/0:100")
+        table.checkpoint(0, START)
+        table.close()
+        code, output, shown = run_into_a_slow_pipe("query", "--table", f"sqlite:{path}", "--format", "json")
+        self.assertEqual(code, 0, shown)
+        self.assertEqual(output.count("\n"), many)
+        self.assertNotIn("\x1b", output)
+        steps = [int(step) for step in re.findall(r"of 10\D000 \((\d+) %\)", shown)]
+        self.assertGreaterEqual(len(steps), 3, shown)
+        self.assertEqual(steps, sorted(steps))
+        self.assertLess(steps[0], steps[-1])
 
     def test_reading_leaves_the_file_and_its_folder_as_they_were(self):
         before = Path(self.path).read_bytes()

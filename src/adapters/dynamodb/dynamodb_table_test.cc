@@ -524,7 +524,8 @@ TEST_F(DynamoDbTableTest, UnreachableEndpointNamesItAndGivesUpAtTheDeadline) {
   options_.endpoint_url = "http://127.0.0.1:1";
   options_.flush_deadline = milliseconds{100};
   const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});
-  EXPECT_EQ(result.items[0].status, PutStatus::kNotTried);
+  // An attempt that the deadline ends in its middle may have been sent, for all that the table knows.
+  EXPECT_TRUE(result.items[0].status == PutStatus::kNotTried || result.items[0].status == PutStatus::kUnknown);
   ASSERT_TRUE(result.error);
   EXPECT_TRUE(result.error->retriable);
   EXPECT_NE(result.error->message.find("http://127.0.0.1:1"), std::string::npos) << result.error->message;

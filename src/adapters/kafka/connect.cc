@@ -18,6 +18,8 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr Millis kAttempt{500};
+// After so long somebody who waits is told what for.
+constexpr Millis kPatience{3'000};
 // A topic created a moment ago is unknown to brokers that have not heard of it yet.
 constexpr Millis kUnknownTopicGrace{1'500};
 
@@ -33,6 +35,7 @@ void ErrorNotes::on_error(rd_kafka_resp_err_t code, const Error& error) {
 Result<Handle<const rd_kafka_metadata_t>> ask_metadata(const Client& client, const ErrorNotes& notes,
                                                        const std::string* topic, Millis timeout) {
   const auto begin = SteadyClock::now();
+  bool told = false;
   for (;;) {
     const auto left = timeout - std::chrono::duration_cast<Millis>(SteadyClock::now() - begin);
     auto found = query_metadata(client, topic, std::clamp(left, Millis{1}, kAttempt));
@@ -45,6 +48,11 @@ Result<Handle<const rd_kafka_metadata_t>> ask_metadata(const Client& client, con
       const Error& last = notes.latest() ? *notes.latest() : found.error();
       return Error::retriable_error(last.kind,
                                     fmt::format("gave up after {}: {}", format_duration(timeout), last.message));
+    }
+    if (!told && timeout - left >= kPatience && notes.latest()) {
+      told = true;
+      client.log(LogLevel::kWarning,
+                 fmt::format("still connecting, for {} s more: {}", left.count() / 1'000, notes.latest()->message));
     }
     if (may_appear) rd_kafka_poll(client.get(), 100);
   }

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -90,6 +91,15 @@ Result<void> Connection::open_handle(const std::string& name, int flags) {
   sqlite3* handle = nullptr;
   const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   handle_.reset(handle);
+  if (code == SQLITE_CANTOPEN && (flags & SQLITE_OPEN_CREATE) != 0) {
+    // SQLite tries again for reading only and then complains of the file that is not there.
+    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
+    if (::access(folder.c_str(), F_OK) == 0 && ::access(folder.c_str(), W_OK) != 0) {
+      return Error{ErrorKind::kIo, false,
+                   fmt::format("{}: cannot make the file: {}: {} (make the folder writable, or name a file elsewhere)",
+                               this->name(), folder.string(), std::strerror(errno))};
+    }
+  }
   if (code != SQLITE_OK) return error(code, "open it");
   sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout_.count()));
   // The file comes from outside: nothing in its schema may call functions with side effects or alter the schema.
