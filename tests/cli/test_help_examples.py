@@ -72,7 +72,8 @@ class HelpExamples(CulvertTest):
                                        "/2015-03-31/functions/": (200, {"batchItemFailures": []})}))
         self.environment = {
             **self.dynamodb.environment, "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.aws.url,
-            "PATH": f"{culvert_program().parent}:{os.environ['PATH']}"}
+            "PATH": f"{culvert_program().parent}:{os.environ['PATH']}",
+            "TMPDIR": str(self.directory)}      # the demo leaves its table for whoever wants to look at it
         self.make_fixture()
         examples = list(self.examples())
         self.assertGreaterEqual(len({name for name, _ in examples}), 12)
