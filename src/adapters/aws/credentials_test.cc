@@ -12,6 +12,7 @@
 #include <string>
 
 #include "adapters/aws/credential_text.h"
+#include "adapters/http/client.h"
 #include "fakes/http_fake_server.h"
 #include "model/time.h"
 
