@@ -52,7 +52,8 @@ void BridgeOptions::declare_function(OptionSet& options) {
                                 "invocation endpoint; without a path the URL's is that of the emulator in AWS's base "
                                 "images.");
   target.required = true;
-  options.text("function-name", "NAME", &function_name, "Told to the function. Default: the executable's file name.");
+  options.text("function-name", "NAME", &function_name, "Told to the function.").default_text =
+      "the executable's file name";
   options.integer("concurrency", {1, 1'001}, &concurrency,
                   "Batches under way at most, each from partitions of its own; with a PATH also instances.");
   options.duration("timeout", &timeout, "An invocation that takes longer is ended and has failed.");
@@ -90,7 +91,8 @@ void BridgeOptions::declare_batches(OptionSet& options) {
   options.choice<lambda::EventSourceKind>(
       "event-source", {{"self-managed", lambda::EventSourceKind::kSelfManaged}, {"msk", lambda::EventSourceKind::kMsk}},
       &source, "Which of the two kinds of event the function gets.");
-  options.text("event-source-arn", "ARN", &source_arn, "The cluster's, with --event-source msk. Default: one made up.");
+  options.text("event-source-arn", "ARN", &source_arn, "The cluster's, with --event-source msk.").default_text =
+      "one made up";
 }
 
 void BridgeOptions::declare_failures(OptionSet& options) {
@@ -117,7 +119,8 @@ void BridgeOptions::declare_chaos(OptionSet& options) {
                    "they come again. duplicate: send one twice at once, or again after it succeeded. "
                    "reverse-halves: send the second half first. drop-reply: take a success for a failure.");
   chaos.apply = [this](std::string_view text, const OptionSource&) { return read_chaos(text); };
-  options.integer("seed", {0, std::int64_t{1} << 62}, &seed_, "Of chaos and back-off. Default: random, and logged.");
+  options.integer("seed", {0, std::int64_t{1} << 62}, &seed_, "Of chaos and back-off.").default_text =
+      "random, and logged";
 }
 
 Result<void> BridgeOptions::read_chaos(std::string_view text) {

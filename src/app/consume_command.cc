@@ -52,9 +52,9 @@ class ConsumeCommand final : public Command {
                  "Go on although retention removed records before they were read; without it that is an error.");
     options.flag("exit-at-end", &exit_at_end_, "Stop when every partition is read up to its end at the start.");
     options.heading("Limits");
-    options.bytes("memory-limit", &memory_limit_,
-                  "Memory of the process. Near it reading pauses until a flush made room. Default: 80 % of the control "
-                  "group's limit or of the machine's memory.");
+    options
+        .bytes("memory-limit", &memory_limit_, "Memory of the process. Near it reading pauses until a flush made room.")
+        .default_text = "80 % of the control group's limit or of the machine's memory";
     listen_.declare(options, "");
     options.count("ready-lag", &ready_lag_, "/readyz says no while more records than that are waiting.").default_text =
         "1M";

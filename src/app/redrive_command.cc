@@ -63,8 +63,10 @@ class RedriveCommand final : public Command {
       return Result<void>{};
     };
     options.add(std::move(from));
-    options.integer("generation", {1, std::int64_t{1} << 53}, &generation_,
-                    "Incarnation of the topic that was given up in. Default: the newest one in the table.");
+    options
+        .integer("generation", {1, std::int64_t{1} << 53}, &generation_,
+                 "Incarnation of the topic that was given up in.")
+        .default_text = "the newest one in the table";
     options.flag("dry-run", &dry_run_, "Say what would be done and write nothing.");
     kafka_.declare_optional(options);
     options.finish([this]() -> Result<void> {
@@ -292,8 +294,7 @@ CommandSpec dead_letters_redrive_command() {
       "readings by now into their windows; or, with --on-failure, replays the batches that an event source mapping "
       "gave up. With brokers and a topic it reads from the log what the checkpoints passed over, which are the batches "
       "of documents that do not hold their records (SQS, SNS). Each record counts once, however often this is run and "
-      "whoever writes meanwhile. Dead letters stay in "
-      "the table as the record of what happened.",
+      "whoever writes meanwhile. Dead letters stay in the table as the record of what happened.",
       {{"after an upgrade that reads what an older version could not",
         "culvert dead-letters redrive --table dynamodb:windows"},
        {"what would it do?", "culvert dead-letters redrive --table sqlite:windows.db --dry-run"},
@@ -302,7 +303,7 @@ CommandSpec dead_letters_redrive_command() {
        {"batches that were given up while the table was down",
         "culvert dead-letters redrive --table dynamodb:windows ./given-up"},
        {"batches that were given up to a queue, which holds no records",
-        "culvert dead-letters redrive --table dynamodb:windows -b b-1:9094 -t readings"}},
+        "culvert dead-letters redrive --table dynamodb:windows -b localhost:9092 -t readings"}},
       {{65,
         "the table contradicts itself or the log, or a document is none; nothing of that partition or document was "
         "written"},

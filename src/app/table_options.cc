@@ -60,7 +60,8 @@ void TableOptions::declare_dynamodb(OptionSet& options, TableUse use) {
   added.push_back(&options.text("endpoint-url", "URL", &table_.endpoint_url, "Where DynamoDB answers."));
   options.find("endpoint-url")->default_text = "AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, or the region's own";
   added.push_back(&options.text("checkpoint-table", "NAME", &table_.checkpoints_table, "Table of the checkpoints."));
-  options.find("checkpoint-table")->default_text = "STEM-checkpoints (STEM: the table's name without -aggregates)";
+  options.find("checkpoint-table")->default_text =
+      "STEM-checkpoints, where STEM is the table's name without -aggregates";
   added.push_back(&options.text("dead-letter-table", "NAME", &table_.dead_letters_table, "Table of the dead letters."));
   options.find("dead-letter-table")->default_text = "STEM-dead-letters";
   if (use == TableUse::kWrite) {

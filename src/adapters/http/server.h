@@ -65,7 +65,7 @@ class Responder {
   explicit Responder(std::shared_ptr<ResponseLink> link) : link_(std::move(link)) {}
   Responder(const Responder&) = delete;
   Responder& operator=(const Responder&) = delete;
-  ~Responder();
+  ~Responder();  // NOLINT(bugprone-exception-escape): without memory for that answer the program ends
 
   // False: the client is gone, or an answer was begun before.
   bool respond(ServerResponse response);

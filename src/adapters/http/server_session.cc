@@ -56,9 +56,7 @@ bool ResponseLink::begin(int status, std::vector<Header> headers) {
   const std::lock_guard lock(mutex_);
   if (io_ == nullptr || phase_ != Phase::kWaiting) return false;
   phase_ = Phase::kStreaming;
-  post([status, headers = std::move(headers)](ServerSession& session) mutable {
-    session.begin_stream(status, std::move(headers));
-  });
+  post([status, headers = std::move(headers)](ServerSession& session) { session.begin_stream(status, headers); });
   return true;
 }
 
@@ -281,7 +279,7 @@ void ServerSession::respond(ServerResponse response) {
   if (!head_only_ && has_body(response.status) && !response.body.empty()) send(std::move(response.body), false);
 }
 
-void ServerSession::begin_stream(int status, std::vector<Header> headers) {
+void ServerSession::begin_stream(int status, const std::vector<Header>& headers) {
   if (state_ != State::kHandling) return;
   state_ = State::kStreaming;
   deadline_ = SteadyTime::max();
@@ -390,6 +388,7 @@ void ServerSession::close() {
 
 // ---------------------------------------------------------------------------------------------------------- Responder
 
+// NOLINTNEXTLINE(bugprone-exception-escape): without memory for that answer the program ends
 Responder::~Responder() { link_->answer_if_none(); }
 bool Responder::respond(ServerResponse response) { return link_->respond(std::move(response)); }
 bool Responder::begin(int status, std::vector<Header> headers) { return link_->begin(status, std::move(headers)); }

@@ -97,7 +97,7 @@ class ServerSession : public std::enable_shared_from_this<ServerSession> {
 
   // From the link.
   void respond(ServerResponse response);
-  void begin_stream(int status, std::vector<Header> headers);
+  void begin_stream(int status, const std::vector<Header>& headers);
   void stream(std::string bytes);
   void end_stream();
   void drop();
