@@ -34,6 +34,8 @@ class RuntimeApi {
 
   void add(Event event) { events_.push_back(std::move(event)); }
   void answer_with(int status) { answer_status_ = status; }
+  // With several loops the first one that finds the queue empty must not end the others before they have answered.
+  void end_after_posts(std::size_t count) { posts_least_ = count; }
 
   [[nodiscard]] RuntimeOptions options(int loops = 1) { return {server_.endpoint(), loops}; }
   // Of what was posted, `response`, `error` or `init/error`, by the invocation's id.
@@ -52,7 +54,9 @@ class RuntimeApi {
       posted_[request.target] = request;
       return {.status = answer_status_ != 0 && request.target.ends_with("/response") ? answer_status_ : 202};
     }
-    if (request.target != "/2018-06-01/runtime/invocation/next" || events_.empty()) return {.status = 500};
+    if (request.target != "/2018-06-01/runtime/invocation/next") return {.status = 500};
+    if (events_.empty() && posts() < posts_least_) return {.fault = FakeFault::kSilence};
+    if (events_.empty()) return {.status = 500};
     const Event event = std::move(events_.front());
     events_.pop_front();
     FakeReply reply{.body = event.payload, .fault = event.fault, .chunked = event.chunked};
@@ -66,6 +70,7 @@ class RuntimeApi {
   std::deque<Event> events_;
   std::map<std::string, FakeRequest> posted_;
   int answer_status_ = 0;
+  std::size_t posts_least_ = 0;
   fakes::HttpFakeServer server_{[this](const FakeRequest& request) { return reply(request); }};
 };
 
@@ -196,6 +201,7 @@ TEST_F(RuntimeTest, ABrokenConnectionInNextIsMadeAnew) {
 TEST_F(RuntimeTest, SeveralLoopsHandleAtOnce) {
   constexpr int kLoops = 4;
   for (int i = 0; i < kLoops; ++i) api_.add({.id = std::to_string(i), .payload = ""});
+  api_.end_after_posts(kLoops);
   std::mutex mutex;
   std::condition_variable all_in;
   int inside = 0;
