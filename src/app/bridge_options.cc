@@ -28,7 +28,7 @@ constexpr ChaosName kChaosNames[] = {{"recut", &lambda::Chaos::recut},
                                      {"drop-reply", &lambda::Chaos::drop_reply}};
 
 std::optional<std::string> own_variable(const std::string& name) {
-  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody changes the environment
+  const char* value = std::getenv(name.c_str());  // nobody changes the environment
   return value == nullptr ? std::nullopt : std::optional<std::string>{value};
 }
 

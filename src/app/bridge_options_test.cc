@@ -87,10 +87,10 @@ TEST_F(BridgeOptionsTest, ChaosByName) {
 }
 
 TEST_F(BridgeOptionsTest, TheFunctionsEnvironmentIsAwsAndWhatIsNamed) {
-  ::setenv("AWS_ACCESS_KEY_ID", "id", 1);              // NOLINT(concurrency-mt-unsafe): before any thread
-  ::setenv("AWS_LAMBDA_RUNTIME_API", "elsewhere", 1);  // NOLINT(concurrency-mt-unsafe)
-  ::setenv("CULVERT_TEST_UNRELATED", "secret", 1);     // NOLINT(concurrency-mt-unsafe)
-  ::setenv("PASSED_ON", "along", 1);                   // NOLINT(concurrency-mt-unsafe)
+  ::setenv("AWS_ACCESS_KEY_ID", "id", 1);  // before any thread
+  ::setenv("AWS_LAMBDA_RUNTIME_API", "elsewhere", 1);
+  ::setenv("CULVERT_TEST_UNRELATED", "secret", 1);
+  ::setenv("PASSED_ON", "along", 1);
   ASSERT_EQ(read({"--env", "CULVERT_TABLE=dynamodb:a=b", "--env", "PASSED_ON", "--env", "EMPTY=", "--env",
                   "AWS_REGION=eu-central-1"}),
             "");
