@@ -34,7 +34,8 @@ ConsumeSession::ConsumeSession(const ConsumeSettings& settings, std::unique_ptr<
       clock_(clock),
       decoder_(std::make_unique<JsonDecoder>(settings.member.pipeline.definition)),
       member_(settings.member, *decoder_, *this),
-      random_(std::random_device{}()) {}
+      random_(std::random_device{}()),
+      worker_(clock) {}
 
 ConsumeSession::~ConsumeSession() {
   worker_.stop();
@@ -219,15 +220,11 @@ Millis ConsumeSession::backoff(int attempt) {
   return Millis{std::uniform_int_distribution<std::int64_t>(0, ceiling)(random_)};
 }
 
-// Runs on the worker's thread: repeats what may succeed later until it does, or until the session ends.
-template <class Call>
-auto ConsumeSession::retried(std::string_view doing, Call call) -> decltype(call()) {
-  for (int attempt = 0;; ++attempt) {
-    auto result = call();
-    if (result.ok() || !result.error().retriable) return result;
-    log_.warning("waiting to try again", {{"doing", doing}, {"detail", result.error().message}});
-    if (!worker_.pause(Millis{std::min<std::int64_t>(10'000, 100LL << std::min(attempt, 7))})) return result;
-  }
+// What may succeed later is tried again, and holds up nobody meanwhile.
+TableWorker::Attempt ConsumeSession::failed_attempt(std::string_view doing, int attempt, const Error& error) {
+  if (!error.retriable) return [this, error] { fail(error); };
+  log_.warning("waiting to try again", {{"doing", doing}, {"detail", error.message}});
+  return Millis{std::min<std::int64_t>(10'000, 100LL << std::min(attempt, 7))};
 }
 
 Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::optional<Checkpoint>& checkpoint,
@@ -259,13 +256,12 @@ Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::option
 }
 
 void ConsumeSession::load(const Claim& claim) {
-  worker_.submit([this, claim]() -> TableWorker::Completion {
+  worker_.submit([this, claim, table_attempt = 0, log_attempt = 0]() mutable -> TableWorker::Attempt {
     const StreamPartition where{settings_.member.topic, settings_.member.generation, claim.partition};
-    auto checkpoint = retried("reading the checkpoint", [&] { return table_->load_checkpoint(where); });
-    if (!checkpoint) return [this, error = checkpoint.error()] { fail(error); };
-    auto log = retried("asking for the log's ends",
-                       [&, attempt = 0]() mutable { return log_state(claim, *checkpoint, attempt++); });
-    if (!log) return [this, error = log.error()] { fail(error); };
+    const auto checkpoint = table_->load_checkpoint(where);
+    if (!checkpoint) return failed_attempt("reading the checkpoint", table_attempt++, checkpoint.error());
+    const auto log = log_state(claim, *checkpoint, log_attempt);
+    if (!log) return failed_attempt("asking for the log's ends", log_attempt++, log.error());
     return [this, claim, checkpoint = *checkpoint, log = *log] {
       end_at_.try_emplace(claim, log.end);
       member_.on_loaded(claim, checkpoint, log);
@@ -282,9 +278,9 @@ void ConsumeSession::read_from(const Claim& claim, Offset offset) {
 }
 
 void ConsumeSession::load_images(const Claim& claim, std::vector<ItemKey> keys) {
-  worker_.submit([this, claim, keys = std::move(keys)]() -> TableWorker::Completion {
-    auto images = retried("reading items", [&] { return table_->load(keys); });
-    if (!images) return [this, error = images.error()] { fail(error); };
+  worker_.submit([this, claim, keys = std::move(keys), attempt = 0]() mutable -> TableWorker::Attempt {
+    auto images = table_->load(keys);
+    if (!images) return failed_attempt("reading items", attempt++, images.error());
     return [this, claim, keys, images = *std::move(images)] { member_.on_images(claim, keys, images); };
   });
 }
@@ -300,18 +296,19 @@ void ConsumeSession::flush(const Claim& claim, std::shared_ptr<const FlushReques
   } else {
     flush_attempts_.erase(claim);
   }
-  worker_.submit([this, claim, request = std::move(request), wait]() -> TableWorker::Completion {
-    if (wait.count() > 0 && !worker_.pause(wait)) return [] {};
+  const auto write = [this, claim, request = std::move(request)](TableWorker::Finish finish) {
     const SteadyTime begun = clock_.steady();
-    auto result = std::make_shared<FlushResult>(table_->flush(*request));
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
-    return [this, claim, request, result, took] {
-      ++flushes_;
-      last_flush_ = std::chrono::duration_cast<Millis>(took);
-      if (settings_.on_flush) settings_.on_flush(*request, *result, took);
-      member_.on_flushed(claim, std::move(*result));
-    };
-  });
+    table_->begin_flush(*request, [this, claim, request, begun, finish = std::move(finish)](FlushResult written) {
+      const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
+      finish([this, claim, request, took, result = std::make_shared<FlushResult>(std::move(written))] {
+        ++flushes_;
+        last_flush_ = std::chrono::duration_cast<Millis>(took);
+        if (settings_.on_flush) settings_.on_flush(*request, *result, took);
+        member_.on_flushed(claim, std::move(*result));
+      });
+    });
+  };
+  worker_.begin(write, wait);
 }
 
 void ConsumeSession::commit(const Claim& claim, Offset next) { consumer_->commit(claim.partition, next); }

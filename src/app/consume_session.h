@@ -111,8 +111,9 @@ class ConsumeSession final : private MemberEffects {
   void drain(const StopFlag& stop);
   [[nodiscard]] Millis poll_timeout() const;
   [[nodiscard]] Millis backoff(int attempt);
-  template <class Call>
-  auto retried(std::string_view doing, Call call) -> decltype(call());
+  // How an attempt on the worker's thread ended that could not be carried out: with a pause before the next one, or
+  // for good.
+  [[nodiscard]] TableWorker::Attempt failed_attempt(std::string_view doing, int attempt, const Error& error);
 
   ConsumeSettings settings_;
   std::unique_ptr<AggregateTable> table_;

@@ -50,7 +50,14 @@ struct TableWatch::Answer {
 
 TableWatch::TableWatch(ReadableTable& table, OpenKafka open_kafka, WatchLimits limits, dashboard::Board& board,
                        Log& log, const Clock& clock)
-    : table_(table), open_kafka_(std::move(open_kafka)), limits_(limits), board_(board), log_(log), clock_(clock) {
+    : table_(table),
+      open_kafka_(std::move(open_kafka)),
+      limits_(limits),
+      board_(board),
+      log_(log),
+      clock_(clock),
+      reading_(clock),
+      asking_(clock) {
   now_.state = dashboard::StreamState::kStarting;
   now_.started_ms = wall_ms(clock);
   now_.assigned = true;

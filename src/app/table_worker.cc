@@ -5,29 +5,50 @@
 
 namespace culvert {
 
-TableWorker::TableWorker() : thread_([this] { work(); }) {}
+TableWorker::TableWorker(const Clock& clock) : clock_(clock), thread_([this] { work(); }) {}
 
 TableWorker::~TableWorker() {
   stop();
   thread_.join();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return calls_ == 0; });
 }
 
 void TableWorker::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    jobs_.clear();
-  }
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  waiting_.clear();
+  changed_.notify_all();
+}
+
+void TableWorker::put(SteadyTime due, Task task) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  waiting_.emplace(due, std::move(task));
   changed_.notify_all();
 }
 
 void TableWorker::submit(Job job) {
   ++outstanding_;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) jobs_.push_back(std::move(job));
-  }
-  changed_.notify_all();
+  put(clock_.steady(), [job = std::move(job)] { return std::optional(job()); });
+}
+
+void TableWorker::begin(Call call, Millis after) {
+  ++outstanding_;
+  put(clock_.steady() + after, [this, call = std::move(call)]() -> std::optional<Attempt> {
+    {
+      const std::lock_guard lock(mutex_);
+      ++calls_;
+    }
+    call([this](Completion completion) {
+      const std::lock_guard lock(mutex_);
+      --calls_;
+      done_.push_back(std::move(completion));
+      // Under the lock: once it is free, and no call is under way, the worker may be gone.
+      changed_.notify_all();
+    });
+    return std::nullopt;
+  });
 }
 
 bool TableWorker::run_completions() {
@@ -49,18 +70,26 @@ bool TableWorker::pause(Millis duration) {
 }
 
 void TableWorker::work() {
-  for (;;) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-      if (stopping_) return;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (stopping_) return;
+    const auto left = waiting_.begin()->first - clock_.steady();
+    if (left > SteadyTime::duration::zero()) {
+      changed_.wait_for(lock, left);
+      continue;
     }
-    Completion completion = job();
-    const std::lock_guard lock(mutex_);
-    done_.push_back(std::move(completion));
+    const Task task = std::move(waiting_.extract(waiting_.begin()).mapped());
+    lock.unlock();
+    auto attempt = task();
+    const auto now = clock_.steady();
+    lock.lock();
+    if (!attempt) continue;
+    if (const auto* pause = std::get_if<Millis>(&*attempt)) {
+      if (!stopping_) waiting_.emplace(now + *pause, task);
+    } else {
+      done_.push_back(std::get<Completion>(std::move(*attempt)));
+    }
   }
 }
 

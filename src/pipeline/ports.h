@@ -108,6 +108,10 @@ class AggregateTable {
   virtual ~AggregateTable() = default;
 
   [[nodiscard]] virtual FlushResult flush(const FlushRequest& request) = 0;
+  // The same for callers that need not wait: `done` is called exactly once, on any thread, perhaps before this returns,
+  // and `request` lives until then.  Flushes of different partitions may be under way at once; a table that gains
+  // nothing by that carries them out here, one after the other.
+  virtual void begin_flush(const FlushRequest& request, std::function<void(FlushResult)> done) { done(flush(request)); }
   // Consistent reads, parallel to `keys`; nullopt: no such item.
   [[nodiscard]] virtual Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) = 0;
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) = 0;

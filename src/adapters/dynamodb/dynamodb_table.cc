@@ -10,13 +10,15 @@
 #include <thread>
 #include <utility>
 
-#include "adapters/dynamodb/flush_job.h"
 #include "adapters/http/client.h"
 
 namespace culvert::dynamodb {
 
 namespace {
 
+// With the next put signed and waiting while a connection's reply is under way, the connection is never idle for the time
+// that making a put takes.
+constexpr std::size_t kPutsAConnection = 2;
 constexpr std::size_t kBatchKeysMost = 100;  // DynamoDB's limit of BatchGetItem
 
 // The row of the checkpoint table that says what the table's windows are.  A stream's name always holds an `@`.
@@ -130,6 +132,7 @@ DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, ApiOptions api
       clock_(clock),
       own_resolver_(std::move(own_resolver)),
       flush_deadline_ms_(options_.flush_deadline.count()),
+      puts_{kPutsAConnection * options_.connections_most},
       client_(std::move(transport)) {
   aws::CredentialOptions chain;
   chain.environment = options_.environment;
@@ -194,10 +197,13 @@ Result<DynamoDbTable::JsonObject> DynamoDbTable::call_json(std::string_view oper
 FlushResult DynamoDbTable::flush(const FlushRequest& request) {
   std::promise<FlushResult> promise;
   auto future = promise.get_future();
-  const auto job = std::make_shared<FlushJob>(*api_, names_, format_, request, options_.connections_most, deadline(),
-                                              [&promise](FlushResult result) { promise.set_value(std::move(result)); });
-  client_->post([job] { job->start(); });
+  begin_flush(request, [&promise](FlushResult result) { promise.set_value(std::move(result)); });
   return future.get();
+}
+
+void DynamoDbTable::begin_flush(const FlushRequest& request, std::function<void(FlushResult)> done) {
+  const auto job = std::make_shared<FlushJob>(*api_, names_, format_, request, puts_, deadline(), std::move(done));
+  client_->post([job] { job->start(); });
 }
 
 Result<std::vector<DynamoDbTable::JsonObject>> DynamoDbTable::batch_get(const std::string& table,

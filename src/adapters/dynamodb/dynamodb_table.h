@@ -4,7 +4,7 @@
 // Flow    FlushRequest -> [DynamoDbTable] -> conditional puts, many in flight -> FlushResult; readers: queries, scans.
 // Owner   a command or function holds one per process; calls may come from several threads and run side by side.
 // Time    flush_deadline bounds a flush, retries included; the wall clock serves signatures only.
-// Bounds  connections_most connections and puts in flight for each flush; scan_items_most items for a sorted scan.
+// Bounds  connections_most connections, and twice as many puts under way over all flushes; scan_items_most items for a sorted scan.
 // See     item_codec.h, docs/formats.md: DynamoDB tables.
 //
 // Outcomes.  Whatever does not say clearly that a put was carried out or not (time-out, lost or cut reply, 5xx) is
@@ -26,6 +26,7 @@
 #include "adapters/aws/credentials.h"
 #include "adapters/clock/clock.h"
 #include "adapters/dynamodb/api.h"
+#include "adapters/dynamodb/flush_job.h"
 #include "adapters/dynamodb/item_codec.h"
 #include "adapters/http/client.h"
 #include "pipeline/ports.h"
@@ -87,6 +88,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   [[nodiscard]] Result<std::optional<Definition>> definition();
 
   FlushResult flush(const FlushRequest& request) override;
+  void begin_flush(const FlushRequest& request, std::function<void(FlushResult)> done) override;
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override;
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override;
   void interrupt() override;
@@ -167,6 +169,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   const Clock& clock_;
   const std::unique_ptr<http::Resolver> own_resolver_;  // null: the caller's is used
   std::atomic<std::int64_t> flush_deadline_ms_;
+  PutWindow puts_;                           // I/O thread
   std::unique_ptr<http::Transport> client_;  // ended first: its callbacks use the others
   std::unique_ptr<aws::CredentialChain> credentials_;
   std::unique_ptr<Api> api_;

@@ -14,85 +14,10 @@
 #include <thread>
 #include <vector>
 
-#include "fakes/dynamodb_fake.h"
+#include "adapters/dynamodb/table_fixture.h"
 
 namespace culvert::dynamodb {
 namespace {
-
-using fakes::CallFault;
-using fakes::DynamoDbFake;
-using fakes::FakeCall;
-using std::chrono::milliseconds;
-
-const StreamPartition kWhere{"sensors", 1, PartitionId{0}};
-
-ItemPut put_of(std::int64_t device, std::int64_t next, std::optional<Fences> expected = std::nullopt, int window = 0) {
-  ItemPut put;
-  put.key = {DeviceId{device}, EventTime{1'795'000'020'000 + window * 60'000}};
-  put.window_end = put.key.window_start + Millis{60'000};
-  for (std::int64_t i = 0; i < next; ++i) put.desired.aggregate.fold(Micro{i});
-  put.desired.fences.set(kWhere.name(), Fence{Offset{next}, {}});
-  put.expected = std::move(expected);
-  return put;
-}
-
-Checkpoint checkpoint_at(std::int64_t next) {
-  Checkpoint c;
-  c.next = Offset{next};
-  c.progress.counts = {next, next, 0, 0};
-  c.definition = definition_text(Definition{});
-  return c;
-}
-
-DeadLetter dead_letter(std::int64_t offset, std::string value = "not json") {
-  return {kWhere, Offset{offset}, RecordTime{5}, DeadLetterReason::kNotJson, "at 0", std::nullopt, std::move(value)};
-}
-
-class DynamoDbTableTest : public testing::Test {
- protected:
-  DynamoDbTableTest() {
-    options_.table = "telemetry";
-    options_.environment = fake_.environment_reader();
-    options_.connections_most = 16;
-    options_.request_timeout = milliseconds{300};
-    options_.flush_deadline = milliseconds{20'000};
-    options_.backoff_least = milliseconds{1};
-    options_.backoff_most = milliseconds{20};
-    fake_.create_table("telemetry", "device_id", "N", "window_start", "S");
-    fake_.create_table("telemetry-checkpoints", "stream", "S", "partition", "N");
-    fake_.create_table("telemetry-dead-letters", "position", "S", "offset", "N");
-  }
-  DynamoDbTable& table() {
-    if (!table_) {
-      auto opened = DynamoDbTable::open(options_, clock_, resolver_);
-      EXPECT_TRUE(opened.ok()) << opened.error().message;
-      table_ = *std::move(opened);
-    }
-    return *table_;
-  }
-  std::unique_ptr<DynamoDbTable> another() {
-    auto opened = DynamoDbTable::open(options_, clock_, resolver_);
-    EXPECT_TRUE(opened.ok()) << opened.error().message;
-    return *std::move(opened);
-  }
-  static std::string statuses(const FlushResult& result) {
-    std::string text;
-    const auto letter = [](PutStatus status) { return "SCUN"[static_cast<int>(status)]; };
-    text += letter(result.dead_letters);
-    text += ' ';
-    for (const auto& item : result.items) text += letter(item.status);
-    text += ' ';
-    text += letter(result.checkpoint.status);
-    if (result.error) text += ": " + result.error->message;
-    return text;
-  }
-
-  DynamoDbFake fake_;
-  SystemClock clock_;
-  http::DnsResolver resolver_;
-  Options options_;
-  std::unique_ptr<DynamoDbTable> table_;
-};
 
 TEST_F(DynamoDbTableTest, FlushStoresDeadLettersItemsAndCheckpoint) {
   FlushRequest request{
@@ -529,65 +454,6 @@ TEST_F(DynamoDbTableTest, UnreachableEndpointNamesItAndGivesUpAtTheDeadline) {
   ASSERT_TRUE(result.error);
   EXPECT_TRUE(result.error->retriable);
   EXPECT_NE(result.error->message.find("http://127.0.0.1:1"), std::string::npos) << result.error->message;
-}
-
-// Several writers add readings to the same items, by the protocol, through every fault at once.  Each reading must be
-// in exactly once: the count of an item is the number of merges that were ever decided, whoever's reply was lost.
-TEST_F(DynamoDbTableTest, WritersThroughFaultsLoseAndDoubleNothing) {
-  const std::uint64_t seed = std::random_device{}();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  fake_.set_faults({.throttled = 0.1,
-                    .internal_error = 0.05,
-                    .unavailable = 0.05,
-                    .error_after_apply = 0.05,
-                    .request_lost = 0.05,
-                    .reply_lost = 0.1,
-                    .reply_cut = 0.05,
-                    .applied_late = 0.05},
-                   seed);
-  constexpr int kWriters = 4;
-  constexpr int kDevices = 8;
-  constexpr std::int64_t kReadings = 25;
-  const auto write = [&](int writer) {
-    const auto mine = another();
-    const StreamPartition where{"sensors", 1, PartitionId{writer}};
-    for (int device = 0; device < kDevices; ++device) {
-      std::optional<Image> known;
-      for (std::int64_t offset = 0; offset < kReadings;) {
-        Image desired = known.value_or(Image{});
-        const Fence& fence = desired.fences.at(where.name());
-        if (fence.covers(Offset{offset})) {
-          ++offset;
-          continue;
-        }
-        desired.aggregate.fold(Micro{offset});
-        desired.fences.set(where.name(), Fence{Offset{offset + 1}, {}});
-        ItemPut put = put_of(device, 0);
-        put.desired = desired;
-        if (known) put.expected = known->fences;
-        const auto result = mine->flush({where, {}, {put}, {}});
-        if (result.items[0].status == PutStatus::kStored) known = desired;
-        if (result.items[0].status == PutStatus::kConflict) known = result.items[0].current;
-      }
-    }
-  };
-  std::vector<std::jthread> writers;
-  for (int writer = 0; writer < kWriters; ++writer) writers.emplace_back([&, writer] { write(writer); });
-  writers.clear();
-  fake_.apply_late_now();
-  fake_.set_faults(fakes::FaultShares{}, 1);
-  int items = 0;
-  ASSERT_TRUE(table()
-                  .scan_items({},
-                              [&](const StoredItem& item) {
-                                ++items;
-                                EXPECT_EQ(item.image.aggregate.count, kWriters * kReadings);
-                                EXPECT_EQ(static_cast<std::int64_t>(item.image.aggregate.sum),
-                                          kWriters * kReadings * (kReadings - 1) / 2);
-                                return true;
-                              })
-                  .ok());
-  EXPECT_EQ(items, kDevices);
 }
 
 }  // namespace

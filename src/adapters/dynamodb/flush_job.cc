@@ -22,12 +22,12 @@ Result<std::optional<boost::json::object>> item_of_conflict(const std::string& b
 }
 
 FlushJob::FlushJob(Api& api, const TableNames& tables, const ItemFormat& format, const FlushRequest& request,
-                   std::size_t puts_most, Api::Steady deadline, Done done)
+                   PutWindow& window, Api::Steady deadline, Done done)
     : api_(api),
       tables_(tables),
       format_(format),
       request_(request),
-      puts_most_(puts_most),
+      window_(window),
       deadline_(deadline),
       done_(std::move(done)) {
   result_.items.resize(request.items.size());
@@ -37,7 +37,10 @@ FlushJob::FlushJob(Api& api, const TableNames& tables, const ItemFormat& format,
   }
 }
 
-void FlushJob::start() { pump(); }
+void FlushJob::start() {
+  ++window_.flushes;
+  pump();
+}
 
 std::size_t FlushJob::size() const {
   switch (step_) {
@@ -60,12 +63,15 @@ std::size_t FlushJob::size() const {
 void FlushJob::pump() {
   if (std::exchange(pumping_, true)) return;
   while (step_ != Step::kDone) {
-    while (!stop_ && next_ < size() && in_flight_ < puts_most_) put(next_++);
+    while (!stop_ && next_ < size() && in_flight_ < window_.share()) put(next_++);
     if (in_flight_ > 0) break;
     if (!next_step()) step_ = Step::kDone;
   }
   pumping_ = false;
-  if (step_ == Step::kDone && done_) std::exchange(done_, nullptr)(std::move(result_));
+  if (step_ == Step::kDone && done_) {
+    --window_.flushes;
+    std::exchange(done_, nullptr)(std::move(result_));
+  }
 }
 
 bool FlushJob::next_step() {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One flush: dead letters, then items, then the checkpoint, each step with many puts in flight.
 //
-// Flow    DynamoDbTable::flush -> [FlushJob] -> Api -> FlushResult.
-// Owner   itself, while puts are under way; runs on the I/O thread.  The request belongs to the caller, who waits.
+// Flow    DynamoDbTable::begin_flush -> [FlushJob] -> Api -> FlushResult.
+// Owner   itself, while puts are under way; runs on the I/O thread.  The request belongs to the caller, who keeps it until the end.
 // Time    one deadline for the whole flush; retries inside it are the Api's.
-// Bounds  puts_most puts at a time; a body is made when its put is sent, so memory does not grow with the request.
+// Bounds  its share of PutWindow; a body is made when its put is sent, so memory does not grow with the request.
 // See     docs/ARCHITECTURE.md, "Order of writing".
 //
 // A put that may have been carried out without our knowing is reported kUnknown: the same put is sent again later, and
 // its condition decides.  A put that was refused or never arrived is kNotTried.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,12 +24,23 @@
 
 namespace culvert::dynamodb {
 
+// How many puts may be under way, over all flushes.  Each flush has a share of its own, so that one whose puts wait for a
+// throttled table does not keep the others from the connections.
+struct PutWindow {
+  std::size_t puts_most;
+  std::size_t flushes = 0;  // under way
+
+  [[nodiscard]] std::size_t share() const {
+    return std::max<std::size_t>(1, puts_most / std::max<std::size_t>(1, flushes));
+  }
+};
+
 class FlushJob : public std::enable_shared_from_this<FlushJob> {
  public:
   using Done = std::function<void(FlushResult)>;
 
-  FlushJob(Api& api, const TableNames& tables, const ItemFormat& format, const FlushRequest& request,
-           std::size_t puts_most, Api::Steady deadline, Done done);
+  FlushJob(Api& api, const TableNames& tables, const ItemFormat& format, const FlushRequest& request, PutWindow& window,
+           Api::Steady deadline, Done done);
   void start();
 
  private:
@@ -51,7 +63,7 @@ class FlushJob : public std::enable_shared_from_this<FlushJob> {
   const TableNames& tables_;
   const ItemFormat& format_;
   const FlushRequest& request_;
-  const std::size_t puts_most_;
+  PutWindow& window_;
   const Api::Steady deadline_;
   Done done_;
 

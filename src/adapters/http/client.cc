@@ -378,8 +378,9 @@ void Client::Impl::finished(Connection& connection, ExchangePtr exchange, Outcom
   } else {
     pool.idle.push_back(keep);
   }
-  exchange->callback(std::move(outcome));
+  // What waits is sent before the outcome is told: the connection works while the callback does.
   if (!closing_ && !pool.waiting.empty()) dispatch(pool);
+  exchange->callback(std::move(outcome));
 }
 
 void Client::Impl::not_started(Connection& connection, ExchangePtr exchange) {
