@@ -25,62 +25,44 @@ JsonDecoder::JsonDecoder(const Definition& definition, ShapedPath shaped_path)
               Field{definition.fields.value, 0, {}}},
       unit_(definition.timestamp_unit),
       key_type_(definition.key_type),
-      bytes_max_(static_cast<std::size_t>(definition.record_bytes_max)),
-      max_future_(definition.max_future),
+      limits_{static_cast<std::size_t>(definition.record_bytes_max), definition.max_future},
       shaped_path_(shaped_path),
       shapes_{RecordShape(definition), RecordShape(definition)} {
   scratch_.reserve(kDeviceBytesMost);
 }
 
 DeadLetterReason JsonDecoder::decode(const Record& record, Reading& reading) {
-  if (record.value && record.value->size() <= bytes_max_ && shape_->match(*record.value, timestamps_, reading) &&
-      !is_future(record, reading)) [[likely]] {
+  if (matches(*shape_, record, reading)) [[likely]]
     return DeadLetterReason::kNone;
-  }
   return decode_unshaped(record, reading);
 }
 
 std::size_t JsonDecoder::decode_run(std::span<const Record> records, std::span<Reading> readings) {
-  const RecordShape& shape = *shape_;
-  const std::size_t count = std::min(records.size(), readings.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    const Record& record = records.data()[i];  // not by [], which checks the index a second time
-    Reading& reading = readings.data()[i];
-    if (!record.value || record.value->size() > bytes_max_ || !shape.match(*record.value, timestamps_, reading) ||
-        is_future(record, reading)) [[unlikely]] {
-      return i;
-    }
-  }
-  return count;
+  return shape_->match(records, readings, limits_, timestamps_);
 }
 
-// What the shaped path did not take, or took and found to be ahead of its record.
+// What the shape that matched last did not take.
 DeadLetterReason JsonDecoder::decode_unshaped(const Record& record, Reading& reading) {
   if (!record.value) return refused_ = DeadLetterReason::kTombstone;
   refused_bytes_ = record.value->size();
-  if (refused_bytes_ > bytes_max_) return refused_ = DeadLetterReason::kTooLarge;
+  if (refused_bytes_ > limits_.bytes_most) return refused_ = DeadLetterReason::kTooLarge;
   RecordShape* const other = shape_ == &shapes_[0] ? &shapes_[1] : &shapes_[0];
-  if (other->match(*record.value, timestamps_, reading)) {
+  if (matches(*other, record, reading)) {
     shape_ = other;
-  } else {
-    ++general_count_;
-    const auto reason = decode_general(*record.value, reading);
-    if (reason != DeadLetterReason::kNone) return reason;
-    if (shaped_path_ == ShapedPath::kOn) {
-      shape_ = other;
-      remember_shape(*record.value);
-    }
+    return DeadLetterReason::kNone;
   }
-  if (!is_future(record, reading)) return DeadLetterReason::kNone;
+  ++general_count_;
+  const auto reason = decode_general(*record.value, reading);
+  if (reason != DeadLetterReason::kNone) return reason;
+  if (shaped_path_ == ShapedPath::kOn) {
+    shape_ = other;
+    remember_shape(*record.value);
+  }
+  if (!limits_.is_future(record, reading)) return DeadLetterReason::kNone;
   std::int64_t ahead = 0;
   const bool fits = !__builtin_sub_overflow(reading.event_time.value(), record.timestamp->value(), &ahead);
   ahead_ = fits ? Millis{ahead} : Millis::max();
   return refuse(DeadLetterReason::kFutureEventTime, ReadingField::kTimestamp);
-}
-
-bool JsonDecoder::is_future(const Record& record, const Reading& reading) const {
-  // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
-  return record.timestamp && reading.event_time.value() - max_future_.count() > record.timestamp->value();
 }
 
 // Only of a record that was just read in general, and accepted.
@@ -203,7 +185,7 @@ std::string JsonDecoder::detail() const {
     case DeadLetterReason::kTombstone:
       return "the record has no value";
     case DeadLetterReason::kTooLarge:
-      return fmt::format("{} bytes, at most {} are read", refused_bytes_, bytes_max_);
+      return fmt::format("{} bytes, at most {} are read", refused_bytes_, limits_.bytes_most);
     case DeadLetterReason::kNotJson:
       return fmt::format("byte {}: {}", scanner_.fault_at(), json_fault_text(scanner_.fault()));
     case DeadLetterReason::kNotObject:
@@ -226,7 +208,7 @@ std::string JsonDecoder::detail() const {
       return fmt::format("field '{}' is beyond {} in magnitude", at.name, format_micro(kMicroMost));
     case DeadLetterReason::kFutureEventTime:
       return fmt::format("event time is {} ahead of the record's own timestamp, at most {} is taken",
-                         format_duration(ahead_), format_duration(max_future_));
+                         format_duration(ahead_), format_duration(limits_.future_most));
     case DeadLetterReason::kNone:
     case DeadLetterReason::kLate:
     case DeadLetterReason::kGeneration:

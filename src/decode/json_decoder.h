@@ -52,7 +52,9 @@ class JsonDecoder final : public Decoder {
   };
 
   DeadLetterReason decode_unshaped(const Record& record, Reading& reading);
-  [[nodiscard]] bool is_future(const Record& record, const Reading& reading) const;
+  [[nodiscard]] bool matches(const RecordShape& shape, const Record& record, Reading& reading) {
+    return shape.match({&record, 1}, {&reading, 1}, limits_, timestamps_) == 1;
+  }
   void remember_shape(std::string_view text);
   DeadLetterReason decode_general(std::string_view text, Reading& reading);
   void note_member(const JsonString& name, const JsonValue& value);
@@ -67,8 +69,7 @@ class JsonDecoder final : public Decoder {
   std::array<Field, 3> fields_;
   TimestampUnit unit_;
   KeyType key_type_;
-  std::size_t bytes_max_;
-  Millis max_future_;
+  ReadingLimits limits_;
   ShapedPath shaped_path_;
   // Two, because a fleet under way from one firmware to the next writes two.
   std::array<RecordShape, 2> shapes_;

@@ -212,8 +212,8 @@ CULVERT_HOT const char* read_slot(const char* at, const char* end, TimestampRead
 }
 
 template <Slot kFirst, Slot kSecond, Slot kThird>
-bool match_slots(const Skeleton& skeleton, const char* at, const char* end, TimestampReader& timestamps,
-                 Reading& reading) {
+CULVERT_HOT bool match_slots(const Skeleton& skeleton, const char* at, const char* end, TimestampReader& timestamps,
+                             Reading& reading) {
   const auto* const pieces = skeleton.pieces.data();
   if ((at = skip_piece(at, end, pieces[0])) == nullptr) return false;
   if ((at = read_slot<kFirst>(at, end, timestamps, reading)) == nullptr) return false;
@@ -224,38 +224,60 @@ bool match_slots(const Skeleton& skeleton, const char* at, const char* end, Time
   return same_end(at, end, pieces[3]);
 }
 
-using Matcher = bool (*)(const Skeleton&, const char*, const char*, TimestampReader&, Reading&);
-
-template <Slot kDevice, Slot kTimestamp>
-Matcher matcher_in_order(const std::array<ValuePlace, 3>& places) {
-  constexpr Slot kValue = Slot::kValue;
-  const bool timestamp_second = places[1].field == ReadingField::kTimestamp;
-  switch (places[0].field) {
-    case ReadingField::kDevice:
-      return timestamp_second ? match_slots<kDevice, kTimestamp, kValue> : match_slots<kDevice, kValue, kTimestamp>;
-    case ReadingField::kTimestamp:
-      return places[1].field == ReadingField::kDevice ? match_slots<kTimestamp, kDevice, kValue>
-                                                      : match_slots<kTimestamp, kValue, kDevice>;
-    case ReadingField::kValue:
-      break;
-  }
-  return timestamp_second ? match_slots<kValue, kTimestamp, kDevice> : match_slots<kValue, kDevice, kTimestamp>;
-}
-
-template <Slot kDevice>
-Matcher matcher_with_unit(TimestampUnit unit, const std::array<ValuePlace, 3>& places) {
-  switch (unit) {
-    case TimestampUnit::kSeconds:
-      return matcher_in_order<kDevice, Slot::kTimestampSeconds>(places);
-    case TimestampUnit::kMilliseconds:
-      return matcher_in_order<kDevice, Slot::kTimestampMilliseconds>(places);
-    case TimestampUnit::kText:
-      break;
-  }
-  return matcher_in_order<kDevice, Slot::kTimestampText>(places);
-}
-
 }  // namespace
+
+// Makes the matcher for an order of values.
+class ShapeMatcher {
+ public:
+  template <Slot kFirst, Slot kSecond, Slot kThird>
+  static std::size_t match_run(const RecordShape& shape, std::span<const Record> records, std::span<Reading> readings,
+                               const ReadingLimits& limits, TimestampReader& timestamps) {
+    const std::size_t count = std::min(records.size(), readings.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const Record& record = records.data()[i];  // not by [], which checks the index a second time
+      Reading& reading = readings.data()[i];
+      if (!record.value) [[unlikely]]
+        return i;
+      const std::string_view text = *record.value;
+      if (text.size() < shape.size_least_ || text.size() > limits.bytes_most ||
+          !match_slots<kFirst, kSecond, kThird>(shape.skeleton_, text.data(), text.data() + text.size(), timestamps,
+                                                reading) ||
+          limits.is_future(record, reading)) [[unlikely]] {
+        return i;
+      }
+    }
+    return count;
+  }
+
+  template <Slot kDevice, Slot kTimestamp>
+  static RecordShape::Matcher matcher_in_order(const std::array<ValuePlace, 3>& places) {
+    constexpr Slot kValue = Slot::kValue;
+    const bool timestamp_second = places[1].field == ReadingField::kTimestamp;
+    switch (places[0].field) {
+      case ReadingField::kDevice:
+        return timestamp_second ? match_run<kDevice, kTimestamp, kValue> : match_run<kDevice, kValue, kTimestamp>;
+      case ReadingField::kTimestamp:
+        return places[1].field == ReadingField::kDevice ? match_run<kTimestamp, kDevice, kValue>
+                                                        : match_run<kTimestamp, kValue, kDevice>;
+      case ReadingField::kValue:
+        break;
+    }
+    return timestamp_second ? match_run<kValue, kTimestamp, kDevice> : match_run<kValue, kDevice, kTimestamp>;
+  }
+
+  template <Slot kDevice>
+  static RecordShape::Matcher matcher_with_unit(TimestampUnit unit, const std::array<ValuePlace, 3>& places) {
+    switch (unit) {
+      case TimestampUnit::kSeconds:
+        return matcher_in_order<kDevice, Slot::kTimestampSeconds>(places);
+      case TimestampUnit::kMilliseconds:
+        return matcher_in_order<kDevice, Slot::kTimestampMilliseconds>(places);
+      case TimestampUnit::kText:
+        break;
+    }
+    return matcher_in_order<kDevice, Slot::kTimestampText>(places);
+  }
+};
 
 void RecordShape::remember(std::string_view text, std::array<ValuePlace, 3> places) {
   std::sort(places.begin(), places.end(),
@@ -285,8 +307,8 @@ void RecordShape::remember(std::string_view text, std::array<ValuePlace, 3> plac
   // The skeleton holds three names and is longer than the eight bytes that peek() needs.
   CULVERT_CHECK(total >= 8, "a record without the names of its fields");
   size_least_ = total;
-  matcher_ = key_type_ == KeyType::kNumber ? matcher_with_unit<Slot::kDeviceNumber>(unit_, places)
-                                           : matcher_with_unit<Slot::kDeviceText>(unit_, places);
+  matcher_ = key_type_ == KeyType::kNumber ? ShapeMatcher::matcher_with_unit<Slot::kDeviceNumber>(unit_, places)
+                                           : ShapeMatcher::matcher_with_unit<Slot::kDeviceText>(unit_, places);
 }
 
 }  // namespace culvert

@@ -18,6 +18,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "decode/timestamp.h"
@@ -57,6 +58,17 @@ struct Skeleton {
   std::array<char, kBytesMost> bytes{};
 };
 
+// What is refused although it can be read.
+struct ReadingLimits {
+  std::size_t bytes_most;  // of a record
+  Millis future_most;      // of the event time ahead of the record's own timestamp
+
+  // Subtracted from the event time, whose range is known: the record's timestamp may be any int64.
+  [[nodiscard]] bool is_future(const Record& record, const Reading& reading) const {
+    return record.timestamp && reading.event_time.value() - future_most.count() > record.timestamp->value();
+  }
+};
+
 class RecordShape {
  public:
   explicit RecordShape(const Definition& definition)
@@ -65,20 +77,24 @@ class RecordShape {
   // Takes the shape of an accepted record; the places are views into `text`, in any order.
   void remember(std::string_view text, std::array<ValuePlace, 3> places);
 
-  // True: `reading` is what the general path would read; a device of text points into `text`.  False: not known.
-  bool match(std::string_view text, TimestampReader& timestamps, Reading& reading) const {
-    return text.size() >= size_least_ &&
-           matcher_(skeleton_, text.data(), text.data() + text.size(), timestamps, reading);
+  // How many records from the front it knows: each one's reading is what the general path would read, within `limits`;
+  // a device of text points into the record.  Of the record behind them nothing is known.
+  std::size_t match(std::span<const Record> records, std::span<Reading> readings, const ReadingLimits& limits,
+                    TimestampReader& timestamps) const {
+    return matcher_ == nullptr ? 0 : matcher_(*this, records, readings, limits, timestamps);
   }
 
  private:
-  using Matcher = bool (*)(const Skeleton& skeleton, const char* at, const char* end, TimestampReader& timestamps,
-                           Reading& reading);
+  // A run is one call: for a single record the call costs as much as a value.
+  using Matcher = std::size_t (*)(const RecordShape& shape, std::span<const Record> records,
+                                  std::span<Reading> readings, const ReadingLimits& limits,
+                                  TimestampReader& timestamps);
+  friend class ShapeMatcher;
 
   KeyType key_type_;
   TimestampUnit unit_;
-  Matcher matcher_ = nullptr;          // made for the order and the types of the values
-  std::size_t size_least_ = SIZE_MAX;  // SIZE_MAX: nothing is remembered
+  Matcher matcher_ = nullptr;  // made for the order and the types of the values; null: nothing is remembered
+  std::size_t size_least_ = 0;
   Skeleton skeleton_;
 };
 

@@ -6,19 +6,9 @@
 #include <cstring>
 #include <utility>
 
-#include "model/micro.h"
-
 namespace culvert {
 
-namespace {
-
-// Folds a 64x64 -> 128 bit product: one multiplication mixes every input bit into every output bit.
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const UInt128 product = static_cast<UInt128>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-std::uint64_t hash_text(std::string_view text, std::uint64_t salt) {
+std::uint64_t DeviceHash::hash_text(std::string_view text, std::uint64_t salt) noexcept {
   std::uint64_t state = salt ^ (text.size() * 0xa0761d6478bd642fULL);
   while (text.size() > 8) {
     std::uint64_t word = 0;
@@ -30,8 +20,6 @@ std::uint64_t hash_text(std::string_view text, std::uint64_t salt) {
   std::memcpy(&tail, text.data(), text.size());
   return mix(state ^ tail, 0x8ebc6af09c88c6e3ULL);
 }
-
-}  // namespace
 
 std::string DeviceRef::to_text() const {
   return type() == KeyType::kNumber ? std::to_string(number_) : std::string(text_);
@@ -61,11 +49,6 @@ DeviceId& DeviceId::operator=(DeviceId&& other) noexcept {
   return *this;
 }
 
-DeviceRef DeviceId::ref() const {
-  if (size_ == 0) return DeviceRef{static_cast<std::int64_t>(bits_)};
-  return DeviceRef{std::string_view{std::bit_cast<const char*>(bits_), size_}};
-}
-
 void DeviceId::adopt(std::string_view text) {
   CULVERT_CHECK(!text.empty() && text.size() <= kDeviceBytesMost, "device text of a length that decoding refuses");
   char* copy = new char[text.size()];
@@ -85,13 +68,6 @@ std::optional<std::int64_t> DeviceId::parse_number(std::string_view text) {
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   if (std::to_string(number) != text) return std::nullopt;
   return number;
-}
-
-std::size_t DeviceHash::operator()(const DeviceRef& device) const noexcept {
-  if (device.type() == KeyType::kNumber) {
-    return mix(static_cast<std::uint64_t>(device.number()) ^ salt, 0xe7037ed1a0b428dbULL);
-  }
-  return hash_text(device.text(), salt);
 }
 
 }  // namespace culvert

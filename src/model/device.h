@@ -9,6 +9,7 @@
 // See     docs/semantics.md: readings; docs/formats.md: keys.
 #pragma once
 
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <string_view>
 
 #include "model/check.h"
+#include "model/micro.h"
 
 namespace culvert {
 
@@ -62,13 +64,20 @@ class DeviceId {
   DeviceId& operator=(DeviceId&& other) noexcept;
   ~DeviceId() { release(); }
 
-  [[nodiscard]] DeviceRef ref() const;
+  [[nodiscard]] DeviceRef ref() const {
+    if (size_ == 0) return DeviceRef{static_cast<std::int64_t>(bits_)};
+    return DeviceRef{std::string_view{std::bit_cast<const char*>(bits_), size_}};
+  }
   [[nodiscard]] KeyType type() const { return size_ == 0 ? KeyType::kNumber : KeyType::kString; }
   [[nodiscard]] std::string to_text() const { return ref().to_text(); }
   // Bytes held outside of the object.
   [[nodiscard]] std::size_t heap_bytes() const { return size_; }
 
   friend bool operator==(const DeviceId& a, const DeviceId& b) { return a.ref() == b.ref(); }
+  friend bool operator==(const DeviceId& a, const DeviceRef& b) {
+    if (b.type() == KeyType::kNumber) return a.bits_ == static_cast<std::uint64_t>(b.number()) && a.size_ == 0;
+    return a.size_ == b.text().size() && a.ref() == b;
+  }
   friend std::strong_ordering operator<=>(const DeviceId& a, const DeviceId& b) { return a.ref() <=> b.ref(); }
 
   // The canonical decimal text of an int64 ("-0", "+1", "01" are not canonical), or nullopt.
@@ -89,15 +98,26 @@ struct DeviceHash {
   using is_avalanching = void;
   std::uint64_t salt = 0x9e3779b97f4a7c15ULL;
 
-  [[nodiscard]] std::size_t operator()(const DeviceRef& device) const noexcept;
+  [[nodiscard]] std::size_t operator()(const DeviceRef& device) const noexcept {
+    if (device.type() == KeyType::kString) return hash_text(device.text(), salt);
+    return mix(static_cast<std::uint64_t>(device.number()) ^ salt, 0xe7037ed1a0b428dbULL);
+  }
   [[nodiscard]] std::size_t operator()(const DeviceId& device) const noexcept { return (*this)(device.ref()); }
+
+ private:
+  // Folds a 64x64 -> 128 bit product: one multiplication mixes every input bit into every output bit.
+  static std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+    const UInt128 product = static_cast<UInt128>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  }
+  static std::uint64_t hash_text(std::string_view text, std::uint64_t salt) noexcept;
 };
 
 struct DeviceEqual {
   using is_transparent = void;
   [[nodiscard]] bool operator()(const DeviceId& a, const DeviceId& b) const noexcept { return a == b; }
-  [[nodiscard]] bool operator()(const DeviceRef& a, const DeviceId& b) const noexcept { return a == b.ref(); }
-  [[nodiscard]] bool operator()(const DeviceId& a, const DeviceRef& b) const noexcept { return a.ref() == b; }
+  [[nodiscard]] bool operator()(const DeviceRef& a, const DeviceId& b) const noexcept { return b == a; }
+  [[nodiscard]] bool operator()(const DeviceId& a, const DeviceRef& b) const noexcept { return a == b; }
 };
 
 }  // namespace culvert

@@ -13,22 +13,48 @@ namespace culvert {
 
 namespace {
 
+// What came to the counters since `before`.
+PipelineStats difference(PipelineStats after, const PipelineStats& before) {
+  after.read -= before.read;
+  after.filtered -= before.filtered;
+  after.generation -= before.generation;
+  after.held -= before.held;
+  after.adopted -= before.adopted;
+  after.durable.records -= before.durable.records;
+  after.durable.folded -= before.durable.folded;
+  after.durable.late -= before.durable.late;
+  after.durable.dead_letters -= before.durable.dead_letters;
+  after.fence_filtered -= before.fence_filtered;
+  after.late_partly -= before.late_partly;
+  after.puts -= before.puts;
+  after.conflicts -= before.conflicts;
+  after.unknown -= before.unknown;
+  for (std::size_t i = 0; i < after.dead_letters.size(); ++i) after.dead_letters.at(i) -= before.dead_letters.at(i);
+  return after;
+}
+
 class FunctionBatch {
  public:
   FunctionBatch(AggregateTable& table, const PipelineOptions& options, Decoder& decoder, const StreamPartition& where,
                 std::span<const Record> records, const WaitForRetry& wait)
       : table_(table), options_(options), decoder_(decoder), where_(where), records_(records), wait_(wait) {}
 
-  Result<PipelineStats> run() {
+  // Goes on with `kept` if it can, and leaves behind what the next batch may go on with.
+  Result<PipelineStats> run(std::unique_ptr<PartitionPipeline>& kept) {
     Offset load_before{0};
     for (;;) {
-      auto pipeline = begin(load_before);
+      auto known = std::exchange(kept, nullptr);
+      auto pipeline = known && continues(*known) ? Result(std::move(known)) : begin(load_before);
       if (!pipeline) return pipeline.error();
+      const PipelineStats before = (*pipeline)->stats();
       if (const auto loaded = load_images(**pipeline); !loaded) return loaded.error();
       if (const auto folded = (*pipeline)->fold(records_); !folded) return folded.error();
       const auto done = flush(**pipeline);
       if (!done) return done.error();
-      if (*done) return (*pipeline)->stats();
+      if (*done) {
+        kept = *std::move(pipeline);
+        return difference(kept->stats(), before);
+      }
       // Others folded part of this batch: fold it again, record by record against what is stored now.
       const Error contended = Error::retriable_error(
           ErrorKind::kTryAgain, where_.name() + ": other writers fold the same records at this moment");
@@ -44,6 +70,16 @@ class FunctionBatch {
       auto result = call();
       if (result.ok() || !result.error().retriable || !wait_(++attempt_, result.error())) return result;
     }
+  }
+
+  // Only at the checkpoint's own `next`: its maxima are those of everything below, whoever has written it since.  Where
+  // offsets lie between, even such as are known to be empty, others may have dealt with records among them, and
+  // lateness must be judged by those too: the table knows.
+  [[nodiscard]] bool continues(const PartitionPipeline& pipeline) const {
+    const auto& stored = pipeline.stored_checkpoint();
+    const Offset next = pipeline.read_next();
+    return next == records_.front().offset && stored && stored->next == next && stored->ranges.empty() &&
+           !pipeline.flushing() && !pipeline.dirty();
   }
 
   Result<std::unique_ptr<PartitionPipeline>> begin(Offset load_before) {
@@ -91,13 +127,22 @@ class FunctionBatch {
 
 }  // namespace
 
+Result<PipelineStats> FunctionPartition::fold(AggregateTable& table, std::span<const Record> records,
+                                              const WaitForRetry& wait) {
+  CULVERT_CHECK(!records.empty(), "a batch of no records");
+  CULVERT_CHECK(options_.emission == Emission::kEarly,
+                "a function may end at any time, so it cannot wait for windows to close");
+  return FunctionBatch(table, options_, *decoder_, where_, records, wait).run(pipeline_);
+}
+
 Result<PipelineStats> fold_function_batch(AggregateTable& table, const PipelineOptions& options, Decoder& decoder,
                                           const StreamPartition& where, std::span<const Record> records,
                                           const WaitForRetry& wait) {
   CULVERT_CHECK(!records.empty(), "a batch of no records");
   CULVERT_CHECK(options.emission == Emission::kEarly,
-                "a function keeps no state, so it cannot wait for windows to close");
-  return FunctionBatch(table, options, decoder, where, records, wait).run();
+                "a function may end at any time, so it cannot wait for windows to close");
+  std::unique_ptr<PartitionPipeline> none;
+  return FunctionBatch(table, options, decoder, where, records, wait).run(none);
 }
 
 }  // namespace culvert

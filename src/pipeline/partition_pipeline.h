@@ -150,6 +150,7 @@ class PartitionPipeline {
   // fold (partition_pipeline_fold.cc)
   // How many records from the front it folded; 0: the first one needs fold_one().  Only while plain_.
   std::size_t fold_run(std::span<const Record> records);
+  std::size_t fold_hot(std::span<const Record> records, std::span<const Reading> readings, Offset& next);
   void fold_one(const Record& record);
   void check_order(const Record& record) const;
   void fold_batch(std::span<const Record> records);
@@ -169,6 +170,12 @@ class PartitionPipeline {
   bool fold_windows(const Record& record, const Reading& reading);
   bool fold_window(const Record& record, const Reading& reading, const Window& window);
   void contribute(Bucket& bucket, const Record& record, const Reading& reading, bool checked);
+  // Of a contribution that was compared with no image.
+  void fold_into(Delta& delta, Offset offset, Micro value) {
+    delta.checked = false;
+    delta.fold(offset, value);
+    count_limit_hit_ |= delta.aggregate.count > kCountMost;
+  }
   Bucket& bucket(Buckets& buckets, EventTime start, EventTime end, const Record& record);
   [[nodiscard]] bool late(EventTime window_end) const { return window_end.value() <= late_before_ms_; }
   void raise(EventTime event_time) {

@@ -103,14 +103,16 @@ std::size_t PartitionPipeline::fold_run(std::span<const Record> records) {
   Offset next = records.front().offset;
   coverage_.extend_plain(next.next(), running_);
   Counts& counts = running_.counts;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Record& record = records.data()[i];  // not by [], which checks the index a second time
-    const Reading& reading = readings_.data()[i];
+  for (std::size_t done = 0; done < count; ++done) {
+    done += fold_hot(records.subspan(done, count - done), std::span(readings_).subspan(done), next);
+    if (done == count) break;
+    const Record& record = records[done];
+    const Reading& reading = readings_[done];
     CULVERT_CHECK(record.offset >= next, kAscending);
     next = record.offset.next();
     ++(fold_reading(record, reading) ? counts.folded : counts.late);
     raise(reading.event_time);
-    if (record.timestamp && record.timestamp > running_.max_timestamp) running_.raise_timestamp(*record.timestamp);
+    if (record.timestamp) running_.raise_timestamp(*record.timestamp);
     ++counts.records;
   }
   coverage_.extend_plain(next, running_);
@@ -118,6 +120,47 @@ std::size_t PartitionPipeline::fold_run(std::span<const Record> records) {
   stats_.read += done;
   counted_ += done;
   return count;
+}
+
+// Records from the front as far as they fall into the hot pane and their devices have been seen there: nearly all.
+// Returns how many those were, and sets `next` behind them.
+std::size_t PartitionPipeline::fold_hot(std::span<const Record> records, std::span<const Reading> readings,
+                                        Offset& next) {
+  if (hot_pane_ == nullptr) return 0;
+  DeltaMap& deltas = hot_pane_->deltas;
+  const EventTime start = hot_start_;
+  const EventTime end = hot_end_;
+  EventTime newest = running_.max_event_time.value_or(EventTime{kNever});
+  RecordTime newest_timestamp{kNever};
+  bool any_timestamp = false;
+  Offset at = next;
+  std::size_t done = 0;
+  while (done < records.size()) {
+    const Record& record = records.data()[done];  // not by [], which checks the index a second time
+    const Reading& reading = readings.data()[done];
+    CULVERT_CHECK(record.offset >= at, kAscending);
+    if (reading.event_time < start || reading.event_time >= end) [[unlikely]]
+      break;
+    const auto found = deltas.find(reading.device);
+    if (found == deltas.end()) [[unlikely]]
+      break;
+    fold_into(found->second, record.offset, reading.value);
+    at = record.offset.next();
+    ++done;
+    any_timestamp |= record.timestamp.has_value();
+    if (record.timestamp && *record.timestamp > newest_timestamp) newest_timestamp = *record.timestamp;
+    if (reading.event_time > newest) {
+      newest = reading.event_time;
+      raise_thresholds(newest);
+      if (hot_pane_ == nullptr) break;  // its first window is late now, or with final emission closed
+    }
+  }
+  next = at;
+  if (any_timestamp) running_.raise_timestamp(newest_timestamp);
+  const auto folded = static_cast<std::int64_t>(done);
+  running_.counts.folded += folded;
+  running_.counts.records += folded;
+  return done;
 }
 
 void PartitionPipeline::fold_one(const Record& record) {
@@ -273,11 +316,9 @@ void PartitionPipeline::contribute(Bucket& bucket, const Record& record, const R
     found = bucket.deltas.emplace(std::move(device), Delta{}).first;
     found->second.checked = checked;
   }
-  Delta& delta = found->second;
-  delta.checked = delta.checked && checked;
-  delta.fold(record.offset, reading.value);
-  if (delta.aggregate.count > kCountMost) [[unlikely]]
-    count_limit_hit_ = true;
+  const bool all_checked = found->second.checked && checked;
+  fold_into(found->second, record.offset, reading.value);
+  found->second.checked = all_checked;
 }
 
 PartitionPipeline::Bucket& PartitionPipeline::bucket(Buckets& buckets, EventTime start, EventTime end,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """produce -> a real Kafka -> consume -> verify, and everything that is done to it in between."""
+import contextlib
 import json
 import re
 import signal
@@ -93,7 +94,7 @@ class Consume(KafkaCase):
         options = ("--flush-interval", "50ms", "-X", "session.timeout.ms=6000")
         zombie = self.start_consumer("zombie", *options)
         self.wait_checkpointed(1000, 60, "the first member flushed", zombie)
-        zombie.pause()
+        self.pause_between_transactions(zombie)
         try:
             self.produce("--devices", 100, *HARD, count=50_000)
             owner = self.start_consumer("owner", *options)
@@ -105,6 +106,20 @@ class Consume(KafkaCase):
         self.assertEqual(zombie.stop(), 0)
         self.assertEqual(owner.stop(), 0)
         self.verify()
+
+    def pause_between_transactions(self, process):
+        """A process that is stopped with the file's lock in its hands keeps it, and nobody else could go on."""
+        def paused_without_lock():
+            process.pause()
+            try:
+                with contextlib.closing(sqlite3.connect(self.table.removeprefix("sqlite:"), timeout=0)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                return True
+            except sqlite3.OperationalError:
+                process.resume()
+                return False
+
+        wait_until(paused_without_lock, 30, f"{process.name} holds no lock", process=process)
 
     def test_sigterm_leaves_nothing_to_read_again(self):
         self.make_topic()

@@ -5,7 +5,7 @@
 // Owner   a FunctionWorker; the task's own code calls yield().
 // Time    the interleaving is the order of resume() calls and nothing else, so a run can be repeated.
 // Bounds  one thread for each fiber, asleep unless it is its turn.
-// See     fold_function_batch() blocks in its table calls, as a function does.
+// See     FunctionPartition blocks in its table calls, as a function does.
 #pragma once
 
 #include <functional>

@@ -10,8 +10,7 @@
 
 namespace culvert::simulation {
 
-FunctionWorker::FunctionWorker(Shared& shared, int number)
-    : shared_(shared), number_(number), decoder_(shared.world.decoder()) {}
+FunctionWorker::FunctionWorker(Shared& shared, int number) : shared_(shared), number_(number) {}
 
 FunctionWorker::~FunctionWorker() = default;
 
@@ -46,7 +45,12 @@ void FunctionWorker::run() {
     fiber_.yield();
     return attempt <= attempts_most;
   };
-  const auto stats = fold_function_batch(*table_, options, *decoder_, log.where, records, wait);
+  // Warm or cold: what is known of a partition may be of long ago, and others may have been at it since.
+  auto& known = known_[batch_.partition];
+  if (!known || shared_.rng.chance(20)) {
+    known = std::make_unique<FunctionPartition>(options, shared_.world.decoder(), log.where);
+  }
+  const auto stats = known->fold(*table_, records, wait);
   outcome_ = stats ? Outcome::kOk : Outcome::kFailed;
   if (stats) {
     shared_.checker.on_stats(*stats, static_cast<std::int64_t>(records.size()));
@@ -68,6 +72,7 @@ std::optional<FunctionWorker::Outcome> FunctionWorker::step() {
 void FunctionWorker::kill() {
   if (shared_.trace) shared_.trace(fmt::format("function {}: is killed", number_));
   fiber_.kill();
+  known_.clear();
 }
 
 // ----------------------------------------------------------------------------------------------------- event source

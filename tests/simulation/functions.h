@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Virtual functions and the event source that delivers batches to them.
 //
-// Flow    log -> lane of a partition -> batch -> fold_function_batch() in a fiber -> VirtualTable, call by call.
+// Flow    log -> lane of a partition -> batch -> FunctionPartition in a fiber -> VirtualTable, call by call.
 // Owner   Simulation.
 // Time    in order: a batch follows when the one before has succeeded.  Disordered (worlds without late readings only,
 //         see docs/semantics.md): halves in reverse, batches discarded and redriven, several at once.
@@ -10,10 +10,12 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "pipeline/function_batch.h"
 #include "simulation/daemon.h"
 #include "simulation/fiber.h"
 
@@ -48,7 +50,7 @@ class FunctionWorker {
 
   Shared& shared_;
   int number_;
-  std::unique_ptr<Decoder> decoder_;
+  std::map<std::size_t, std::unique_ptr<FunctionPartition>> known_;  // by partition; gone when it is killed
   std::unique_ptr<AggregateTable> table_;
   Batch batch_;
   bool awaited_ = false;

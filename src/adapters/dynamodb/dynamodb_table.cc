@@ -16,8 +16,8 @@ namespace culvert::dynamodb {
 
 namespace {
 
-// With the next put signed and waiting while a connection's reply is under way, the connection is never idle for the time
-// that making a put takes.
+// With the next put signed and waiting while a connection's reply is under way, the connection is never idle for the
+// time that making a put takes.
 constexpr std::size_t kPutsAConnection = 2;
 constexpr std::size_t kBatchKeysMost = 100;  // DynamoDB's limit of BatchGetItem
 

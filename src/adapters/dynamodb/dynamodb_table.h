@@ -4,7 +4,8 @@
 // Flow    FlushRequest -> [DynamoDbTable] -> conditional puts, many in flight -> FlushResult; readers: queries, scans.
 // Owner   a command or function holds one per process; calls may come from several threads and run side by side.
 // Time    flush_deadline bounds a flush, retries included; the wall clock serves signatures only.
-// Bounds  connections_most connections, and twice as many puts under way over all flushes; scan_items_most items for a sorted scan.
+// Bounds  connections_most connections, and twice as many puts under way over all flushes; scan_items_most items for a
+//         sorted scan.
 // See     item_codec.h, docs/formats.md: DynamoDB tables.
 //
 // Outcomes.  Whatever does not say clearly that a put was carried out or not (time-out, lost or cut reply, 5xx) is

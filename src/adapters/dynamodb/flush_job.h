@@ -2,7 +2,7 @@
 // One flush: dead letters, then items, then the checkpoint, each step with many puts in flight.
 //
 // Flow    DynamoDbTable::begin_flush -> [FlushJob] -> Api -> FlushResult.
-// Owner   itself, while puts are under way; runs on the I/O thread.  The request belongs to the caller, who keeps it until the end.
+// Owner   itself, while puts are under way; runs on the I/O thread.  The request is its caller's, who keeps it.
 // Time    one deadline for the whole flush; retries inside it are the Api's.
 // Bounds  its share of PutWindow; a body is made when its put is sent, so memory does not grow with the request.
 // See     docs/ARCHITECTURE.md, "Order of writing".
@@ -24,8 +24,8 @@
 
 namespace culvert::dynamodb {
 
-// How many puts may be under way, over all flushes.  Each flush has a share of its own, so that one whose puts wait for a
-// throttled table does not keep the others from the connections.
+// How many puts may be under way, over all flushes.  Each flush has a share of its own, so that one whose puts wait
+// for a throttled table does not keep the others from the connections.
 struct PutWindow {
   std::size_t puts_most;
   std::size_t flushes = 0;  // under way

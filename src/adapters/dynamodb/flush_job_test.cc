@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "adapters/dynamodb/table_fixture.h"
+#include "adapters/dynamodb/dynamodb_table_test.h"
 
 namespace culvert::dynamodb {
 namespace {

@@ -39,8 +39,9 @@ class ResponseReader final : public boost::beast::http::basic_parser<false> {
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) override {
-    // A length is only a claim: room for more is made as bytes arrive.
-    constexpr std::uint64_t kReserveMost = 1 << 16;
+    // A length is only a claim, but what it reserves takes no memory before bytes arrive.  An invocation of 6 MB would
+    // otherwise be copied again each time that it outgrows its room.
+    constexpr std::uint64_t kReserveMost = std::uint64_t{8} << 20;
     if (length) response_.body.reserve(static_cast<std::size_t>(std::min(*length, kReserveMost)));
   }
   std::size_t on_body_impl(Text body, error_code&) override {

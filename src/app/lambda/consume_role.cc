@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kPartitionsAtOnceMost = 8;
 constexpr std::size_t kConnectionsMost = 64;  // over all loops
+constexpr std::size_t kImagesMost = 50'000;   // of a partition; about 250 bytes each
 constexpr milliseconds kFlushMost{30'000};
 // Between giving up and the moment at which Lambda would end the invocation: time for the answer, on a slow share of a
 // processor.
@@ -101,6 +102,7 @@ class ConsumeRole final : public Role {
     pipeline.definition = definition_.definition();
     pipeline.expire_after = table_.table().expire_after;
     pipeline.gaps_are_empty = gaps_ == Gaps::kEmpty;
+    pipeline.images_most = kImagesMost;
     std::random_device salt;
     pipeline.hash_salt = (std::uint64_t{salt()} << 32U) | salt();
     context.log.debug("ready", nullptr,
@@ -172,6 +174,29 @@ Result<void> TimedTable::claim(const Definition& definition) {
   return table_.claim_definition(definition);
 }
 
+// ---- between invocations --------------------------------------------------------------------------------------------
+
+KnownPartitions::Partition KnownPartitions::take(const StreamPartition& where) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(partitions_.begin(), partitions_.end(),
+                                  [&](const Partition& known) { return known->where() == where; });
+  if (found == partitions_.end()) return nullptr;
+  Partition taken = std::move(*found);
+  bytes_ -= taken->memory_bytes();
+  partitions_.erase(found);
+  return taken;
+}
+
+void KnownPartitions::keep(Partition partition) {
+  const std::lock_guard lock(mutex_);
+  bytes_ += partition->memory_bytes();
+  partitions_.push_front(std::move(partition));
+  while (partitions_.size() > kPartitionsMost || bytes_ > kBytesMost) {
+    bytes_ -= partitions_.back()->memory_bytes();
+    partitions_.pop_back();
+  }
+}
+
 // ---- one invocation -------------------------------------------------------------------------------------------------
 
 ConsumeHandler::ConsumeHandler(const RoleContext& context, PipelineOptions options, std::int64_t generation,
@@ -238,7 +263,11 @@ Result<void> ConsumeHandler::fold_event(const lambda::Invocation& invocation, St
 Result<PipelineStats> ConsumeHandler::fold_batch(const lambda::EventBatch& batch, SteadyTime give_up,
                                                  std::atomic<std::int64_t>& retries) {
   const StreamPartition where{std::string(batch.topic), generation_, batch.partition};
-  JsonDecoder decoder(options_.definition);
+  auto partition = known_.take(where);
+  if (!partition) {
+    partition =
+        std::make_unique<FunctionPartition>(options_, std::make_unique<JsonDecoder>(options_.definition), where);
+  }
   const WaitForRetry wait = [&](int attempt, const Error&) {
     const milliseconds pause = backoff(attempt);
     if (clock_.steady() + pause >= give_up) return false;
@@ -246,7 +275,8 @@ Result<PipelineStats> ConsumeHandler::fold_batch(const lambda::EventBatch& batch
     std::this_thread::sleep_for(pause);
     return true;
   };
-  auto stats = fold_function_batch(timed_, options_, decoder, where, batch.records, wait);
+  auto stats = partition->fold(timed_, batch.records, wait);
+  if (stats) known_.keep(std::move(partition));
   if (stats) return stats;
   return stats.error().within(fmt::format("{} [{}, {})", where.name(), batch.records.front().offset.value(),
                                           batch.records.back().offset.next().value()));

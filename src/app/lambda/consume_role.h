@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The role `consume`: batches of a Kafka event source mapping into the table.
 //
-// Flow    Runtime -> payload -> EventReader -> [ConsumeHandler] -> fold_function_batch for each partition -> table.
+// Flow    Runtime -> payload -> EventReader -> [ConsumeHandler] -> FunctionPartition of each partition -> table.
 // Owner   the role makes one handler for each loop; a handler has its own table, hence its own connections and clock of
 //         what time is left.
 // Time    gives up a margin before Lambda would end the invocation, so that the batch fails in order and comes again.
@@ -13,7 +13,9 @@
 #pragma once
 
 #include <atomic>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "adapters/dynamodb/dynamodb_table.h"
@@ -51,6 +53,24 @@ class TimedTable final : public AggregateTable {
   std::atomic<std::int64_t> flush_us_{0};
 };
 
+// What is remembered of partitions between invocations, those used last: partitions_most, and bytes_most of them all.
+class KnownPartitions {
+ public:
+  using Partition = std::unique_ptr<FunctionPartition>;
+
+  // Null: nothing is known of it, or another thread is at it.
+  [[nodiscard]] Partition take(const StreamPartition& where);
+  void keep(Partition partition);
+
+ private:
+  static constexpr std::size_t kPartitionsMost = 256;
+  static constexpr std::size_t kBytesMost = std::size_t{32} << 20;  // a function has 128 MiB at least
+
+  std::mutex mutex_;
+  std::list<Partition> partitions_;  // the one used last is first
+  std::size_t bytes_ = 0;
+};
+
 class ConsumeHandler final : public lambda::Handler {
  public:
   ConsumeHandler(const RoleContext& context, PipelineOptions options, std::int64_t generation,
@@ -77,6 +97,7 @@ class ConsumeHandler final : public lambda::Handler {
   TimedTable timed_;
   bool claimed_ = false;
   lambda::EventReader reader_;
+  KnownPartitions known_;
 };
 
 }  // namespace culvert::function
