@@ -8,8 +8,9 @@
 // See     FunctionPartition blocks in its table calls, as a function does.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
-#include <semaphore>
+#include <mutex>
 #include <thread>
 
 namespace culvert::simulation {
@@ -37,9 +38,31 @@ class Fiber {
  private:
   void loop();
 
-  // The baton: whoever released the one waits for the other, so only one of the two threads ever runs.
-  std::binary_semaphore to_task_{0};
-  std::binary_semaphore to_caller_{0};
+  // Not std::binary_semaphore: it spins on sched_yield(), and beside any busy program each turn then takes a time slice.
+  class Baton {
+   public:
+    void release() {
+      {
+        const std::lock_guard lock(mutex_);
+        free_ = true;
+      }
+      changed_.notify_one();
+    }
+    void acquire() {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return free_; });
+      free_ = false;
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool free_ = false;
+  };
+
+  // Whoever released the one waits for the other, so only one of the two threads ever runs.
+  Baton to_task_;
+  Baton to_caller_;
   bool ending_ = false;
   bool killed_ = false;
   std::function<void()> task_;
