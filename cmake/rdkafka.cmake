@@ -54,3 +54,8 @@ set_target_properties(culvert_rdkafka PROPERTIES
 # As needed: a static librdkafka may have LZ4 built in.
 target_link_libraries(culvert_rdkafka INTERFACE -Wl,--push-state,--as-needed OpenSSL::SSL OpenSSL::Crypto ZLIB::ZLIB
   ${culvert_zstd_library} ${culvert_lz4_library} -Wl,--pop-state Threads::Threads ${CMAKE_DL_LIBS} m)
+if(CULVERT_SANITIZE MATCHES thread)
+  add_library(culvert_c11_threads OBJECT ${PROJECT_SOURCE_DIR}/tests/support/c11_threads.cc)
+  target_link_libraries(culvert_c11_threads PRIVATE culvert_flags)
+  target_link_libraries(culvert_rdkafka INTERFACE $<TARGET_OBJECTS:culvert_c11_threads>)
+endif()
