@@ -38,7 +38,7 @@ class Fiber {
  private:
   void loop();
 
-  // Not std::binary_semaphore: it spins on sched_yield(), and beside any busy program each turn then takes a time slice.
+  // Not std::binary_semaphore: it spins on sched_yield(), and beside a busy program each turn then takes a time slice.
   class Baton {
    public:
     void release() {
