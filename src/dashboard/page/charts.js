@@ -14,7 +14,15 @@
     };
   }
 
-  const clock = (u, splits) => splits.map((at) => new Date(at * 1000).toISOString().slice(11, 19));
+  // Seconds between marks on the axis of time: none shorter, or a label would stand twice; then months and years.
+  const BETWEEN_TIMES = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800,
+    432000, 864000, 2592000, 7776000, 31536000];
+
+  // The time of day (UTC), or the day where marks are days apart.
+  function clock(u, splits, axis, space, step) {
+    const [from, to] = step < 86400 ? [11, 19] : [0, 10];
+    return splits.map((at) => new Date(at * 1000).toISOString().slice(from, to));
+  }
 
   // As wide as its longest label, which may say "1 min 15 s".
   const labelled = (u, values) => 16 + 6.6 * Math.max(4, ...(values || []).map((text) => text.length));
@@ -29,7 +37,7 @@
       grid: { stroke: colours.grid, width: 1 }, ticks: { stroke: colours.grid, width: 1, size: 4 },
     };
     return [
-      { ...common, values: clock, space: 90, size: 30 },
+      { ...common, values: clock, space: 90, size: 30, incrs: BETWEEN_TIMES },
       { ...common, size: labelled, space: 34, ...(steps ? { incrs: steps } : {}),
         values: (u, splits) => splits.map((value) => (value === null ? "" : format(value))) },
     ];
