@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <functional>
 #include <random>
 #include <thread>
@@ -15,7 +14,6 @@ namespace culvert {
 
 namespace {
 
-constexpr std::uint16_t kKafkaPort = 9092;
 constexpr std::size_t kThreadsMost = 16;
 
 // Runs `task` for each index, on at most kThreadsMost threads.
@@ -29,35 +27,6 @@ void for_each_side_by_side(std::size_t count, const std::function<void(std::size
   }
 }
 
-Error bad_server(std::string_view text, std::string_view why) {
-  return Error::fatal(ErrorKind::kConfiguration,
-                      fmt::format("--bootstrap-server: '{}' {} (write HOST:PORT,HOST:PORT)", text, why));
-}
-
-Result<HostPort> parse_server(std::string_view text) {
-  const std::string_view whole = text;
-  if (const auto scheme = text.find("://"); scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
-  HostPort server{{}, kKafkaPort};
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos) return bad_server(whole, "has no closing bracket");
-    server.host = text.substr(1, close - 1);
-    if (close + 1 < text.size() && text[close + 1] == ':') port = text.substr(close + 2);
-  } else {
-    const auto colon = text.rfind(':');
-    server.host = text.substr(0, colon);
-    if (colon != std::string_view::npos) port = text.substr(colon + 1);
-  }
-  if (server.host.empty()) return bad_server(whole, "names no host");
-  if (port.empty()) return server;
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), server.port);
-  if (error != std::errc{} || end != port.data() + port.size() || server.port == 0) {
-    return bad_server(whole, "has no port from 1 to 65535");
-  }
-  return server;
-}
-
 // `host` with its first label replaced by one that nobody can have made; nullopt where nothing is to be learned.
 std::optional<std::string> random_neighbour(const std::string& host) {
   const auto dot = host.find('.');
@@ -68,27 +37,6 @@ std::optional<std::string> random_neighbour(const std::string& host) {
 }
 
 }  // namespace
-
-std::string HostPort::text() const {
-  return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
-}
-
-Result<std::vector<HostPort>> parse_bootstrap(std::string_view text) {
-  std::vector<HostPort> servers;
-  while (!text.empty()) {
-    const auto comma = text.find(',');
-    std::string_view one = text.substr(0, comma);
-    text = comma == std::string_view::npos ? std::string_view{} : text.substr(comma + 1);
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    while (one.ends_with(' ')) one.remove_suffix(1);
-    if (one.empty()) continue;
-    auto server = parse_server(one);
-    if (!server) return server.error();
-    if (std::find(servers.begin(), servers.end(), *server) == servers.end()) servers.push_back(*std::move(server));
-  }
-  if (servers.empty()) return bad_server(text, "names no broker");
-  return servers;
-}
 
 void look_up(std::span<BrokerView> brokers, const http::DnsOptions& options) {
   for_each_side_by_side(brokers.size(), [&](std::size_t i) {

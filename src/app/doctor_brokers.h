@@ -19,22 +19,12 @@
 
 #include "adapters/http/resolver.h"
 #include "adapters/probe/broker_probe.h"
+#include "app/bootstrap_servers.h"
 #include "app/doctor_hops.h"
 #include "model/result.h"
 #include "model/time.h"
 
 namespace culvert {
-
-struct HostPort {
-  std::string host;
-  std::uint16_t port = 0;
-  friend bool operator==(const HostPort&, const HostPort&) = default;
-  [[nodiscard]] std::string text() const;
-};
-
-// `host:port,..` as librdkafka takes it: brackets around IPv6, an optional PROTOCOL:// in front, 9092 if there is no
-// port.  Error (kConfiguration): which part is none.
-[[nodiscard]] Result<std::vector<HostPort>> parse_bootstrap(std::string_view text);
 
 struct BrokerView {
   HostPort where;

@@ -61,7 +61,7 @@ probe::TlsSettings DoctorKafka::tls_settings() const {
 
 Result<void> DoctorKafka::check() {
   auto servers = parse_bootstrap(target_.bootstrap_servers);
-  if (!servers) return servers.error();
+  if (!servers) return servers.error().within("--bootstrap-server");
   for (HostPort& server : *servers) brokers_.push_back(BrokerView{std::move(server)});
   if (auto valid = kafka::validate(config_, kafka::Role::kConsumer); !valid) return valid;
   if (!uses_tls(protocol_)) return {};

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "adapters/aws/credentials.h"
 #include "app/aws_session.h"
+#include "app/bootstrap_servers.h"
 #include "app/config_file.h"
 #include "app/kafka_access.h"
 
@@ -48,34 +48,6 @@ bool is_secret_property(std::string_view key) {
   return std::any_of(kEndings.begin(), kEndings.end(), [&](std::string_view ending) { return key.ends_with(ending); });
 }
 
-namespace {
-
-// HOST, HOST:PORT, [IPV6]:PORT, each perhaps after PROTOCOL://.  The client would take port 0 for what is no number and
-// then try it for as long as it may.
-Result<void> check_brokers(std::string_view text) {
-  std::string_view rest = text;
-  while (true) {
-    const auto comma = rest.find(',');
-    const std::string_view broker = rest.substr(0, comma);
-    const auto host = broker.find("://") == std::string_view::npos ? broker : broker.substr(broker.find("://") + 3);
-    const auto colon = host.rfind(':');
-    const bool has_port = colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
-    if (host.empty() || colon == 0) return refuse_value(text, "names a broker without a host (HOST:PORT,HOST:PORT)");
-    if (has_port) {
-      const std::string_view digits = host.substr(colon + 1);
-      std::uint32_t port = 0;
-      const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-      if (failed != std::errc{} || end != digits.data() + digits.size() || port == 0 || port > 65'535) {
-        return refuse_value(text, fmt::format("has the port '{}', and ports are 1 to 65535", digits));
-      }
-    }
-    if (comma == std::string_view::npos) return {};
-    rest.remove_prefix(comma + 1);
-  }
-}
-
-}  // namespace
-
 // ---- Kafka ----------------------------------------------------------------------------------------------------------
 
 void KafkaOptions::declare(OptionSet& options, GroupOption group) {
@@ -85,7 +57,10 @@ void KafkaOptions::declare(OptionSet& options, GroupOption group) {
                                  "Brokers to begin with; --connection names them, too.");
   servers.required = true;
   servers.apply = [this](std::string_view text, const OptionSource&) -> Result<void> {
-    if (auto checked = check_brokers(text); !checked) return checked;
+    // The client would take port 0 for what is no number and then try it for as long as it may.
+    if (const auto parsed = parse_bootstrap(text); !parsed) {
+      return Error::fatal(ErrorKind::kUsage, parsed.error().message);
+    }
     bootstrap_servers_ = text;
     return {};
   };

@@ -118,7 +118,7 @@ class Usage(unittest.TestCase):
 
     def test_addresses_and_tables_that_cannot_be(self):
         for brokers, said in (("localhost:abc", "has the port 'abc'"), ("a:1,b:70000", "has the port '70000'"),
-                              ("a:1,,b:2", "a broker without a host")):
+                              ("a:1,,b:2", "names no host")):
             result = run("tail", "-b", brokers, "-t", "readings")
             self.assertEqual(result.returncode, 64)
             self.assertIn(said, result.stderr)
