@@ -102,7 +102,7 @@ class Dashboard(unittest.TestCase):
             demo.wait_for(r"verify: ", 60)
 
         Browser("live,shots,finished", url, {"finish": finish}).run()
-        # Its page is closed, so the demo ends.
+        # Who has pressed Ctrl-C does not wait for a page to be closed.
         self.assertEqual(demo.wait(30), 0, demo.tail())
 
     def test_ten_thousand_devices_hostile_names_and_reconnection(self):
