@@ -41,6 +41,9 @@ class FunctionBatch {
 
   // Goes on with `kept` if it can, and leaves behind what the next batch may go on with.
   Result<PipelineStats> run(std::unique_ptr<PartitionPipeline>& kept) {
+    CULVERT_CHECK(!records_.empty(), "a batch of no records");
+    CULVERT_CHECK(options_.emission == Emission::kEarly,
+                  "a function may end at any time, so it cannot wait for windows to close");
     Offset load_before{0};
     for (;;) {
       auto known = std::exchange(kept, nullptr);
@@ -129,18 +132,12 @@ class FunctionBatch {
 
 Result<PipelineStats> FunctionPartition::fold(AggregateTable& table, std::span<const Record> records,
                                               const WaitForRetry& wait) {
-  CULVERT_CHECK(!records.empty(), "a batch of no records");
-  CULVERT_CHECK(options_.emission == Emission::kEarly,
-                "a function may end at any time, so it cannot wait for windows to close");
   return FunctionBatch(table, options_, *decoder_, where_, records, wait).run(pipeline_);
 }
 
 Result<PipelineStats> fold_function_batch(AggregateTable& table, const PipelineOptions& options, Decoder& decoder,
                                           const StreamPartition& where, std::span<const Record> records,
                                           const WaitForRetry& wait) {
-  CULVERT_CHECK(!records.empty(), "a batch of no records");
-  CULVERT_CHECK(options.emission == Emission::kEarly,
-                "a function may end at any time, so it cannot wait for windows to close");
   std::unique_ptr<PartitionPipeline> none;
   return FunctionBatch(table, options, decoder, where, records, wait).run(none);
 }
