@@ -18,7 +18,20 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-TcpFault fault_of(int error) {
+int pending_error(int fd) {
+  int error = 0;
+  socklen_t bytes = sizeof error;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) == 0 ? error : errno;
+}
+
+IoOutcome broken(std::size_t bytes) {
+  const int error = errno;
+  return {IoEnd::kReset, bytes, std::strerror(error)};
+}
+
+}  // namespace
+
+TcpFault tcp_fault(int error) {
   switch (error) {
     case 0:
       return TcpFault::kNone;
@@ -33,23 +46,14 @@ TcpFault fault_of(int error) {
     case EACCES:
     case EPERM:  // a rule of this machine's own firewall
       return TcpFault::kUnreachable;
+    case EPIPE:  // a FIN, then a reset
+    case ECONNRESET:
+    case ECONNABORTED:  // so does connect() call a connection that came and went while it was called
+      return TcpFault::kClosedAtOnce;
     default:
       return TcpFault::kOther;
   }
 }
-
-int pending_error(int fd) {
-  int error = 0;
-  socklen_t bytes = sizeof error;
-  return ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) == 0 ? error : errno;
-}
-
-IoOutcome broken(std::size_t bytes) {
-  const int error = errno;
-  return {IoEnd::kReset, bytes, std::strerror(error)};
-}
-
-}  // namespace
 
 Socket& Socket::operator=(Socket&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -86,7 +90,7 @@ Socket connect_tcp(const http::Address& address, std::uint16_t port, Deadline un
   }
   if (error == EINPROGRESS) error = wait_for(socket.fd(), POLLOUT, until) ? pending_error(socket.fd()) : ETIMEDOUT;
   report.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
-  report.fault = fault_of(error);
+  report.fault = tcp_fault(error);
   if (error == 0) return socket;
   report.detail = std::strerror(error);
   return Socket{};

@@ -50,6 +50,10 @@ struct TcpReport {
   std::chrono::milliseconds took{0};
 };
 
+// What an errno of connect(), or the error pending on the socket after it, says of the way.  A reset right behind the
+// accept may already be there when connect() returns.
+[[nodiscard]] TcpFault tcp_fault(int error);
+
 // Non-blocking, with Nagle's algorithm off.  Closed unless `report.fault` is kNone.
 [[nodiscard]] Socket connect_tcp(const http::Address& address, std::uint16_t port, Deadline until, TcpReport& report);
 
