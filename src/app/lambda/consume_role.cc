@@ -9,8 +9,8 @@
 #include <random>
 #include <thread>
 
-#include "app/dynamodb_options.h"
 #include "app/lambda/aws_authorities.h"
+#include "app/options/dynamodb_options.h"
 #include "decode/json_decoder.h"
 
 namespace culvert::function {

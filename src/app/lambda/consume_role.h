@@ -21,9 +21,9 @@
 #include "adapters/dynamodb/dynamodb_table.h"
 #include "adapters/lambda/event.h"
 #include "adapters/lambda/runtime.h"
-#include "app/definition_options.h"
 #include "app/lambda/role.h"
-#include "app/table_options.h"
+#include "app/options/definition_options.h"
+#include "app/options/table_options.h"
 #include "pipeline/function_batch.h"
 
 namespace culvert::function {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cctype>
 
-#include "app/did_you_mean.h"
+#include "app/options/did_you_mean.h"
 
 namespace culvert::function {
 

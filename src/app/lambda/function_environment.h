@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/option_set.h"
+#include "app/options/option_set.h"
 #include "model/result.h"
 
 namespace culvert::function {

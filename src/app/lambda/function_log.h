@@ -17,7 +17,7 @@
 #include "adapters/aws/credentials.h"
 #include "adapters/clock/clock.h"
 #include "adapters/lambda/handler.h"
-#include "app/log.h"
+#include "app/cli/log.h"
 
 namespace culvert::function {
 

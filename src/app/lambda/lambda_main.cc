@@ -11,10 +11,10 @@
 #include "adapters/clock/clock.h"
 #include "adapters/http/resolver.h"
 #include "adapters/lambda/runtime.h"
-#include "app/did_you_mean.h"
 #include "app/lambda/function_environment.h"
 #include "app/lambda/function_log.h"
 #include "app/lambda/role.h"
+#include "app/options/did_you_mean.h"
 
 namespace culvert::function {
 

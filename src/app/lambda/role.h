@@ -19,7 +19,7 @@
 #include "adapters/http/resolver.h"
 #include "adapters/lambda/handler.h"
 #include "app/lambda/function_log.h"
-#include "app/option_set.h"
+#include "app/options/option_set.h"
 #include "model/result.h"
 
 namespace culvert::function {
