@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/aws/credentials.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <future>
 #include <utility>
 
 #include "adapters/aws/credential_text.h"
 #include "adapters/http/address.h"
+#include "adapters/http/small_file.h"
 
 namespace culvert::aws {
 
@@ -22,23 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::size_t kFileBytesMost = 1 << 20;
 constexpr milliseconds kEndpointTimeout{2'000};
-
-std::optional<std::string> read_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (text.size() < kFileBytesMost) {
-    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  ::close(fd);
-  return text;
-}
 
 std::string without_line_end(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
@@ -63,7 +44,7 @@ std::optional<Profile> read_profile(const Environment& environment) {
   const std::string name = profile_name(environment);
   for (const auto& path : {profile_path(environment, "AWS_SHARED_CREDENTIALS_FILE", "credentials"),
                            profile_path(environment, "AWS_CONFIG_FILE", "config")}) {
-    const auto text = path.empty() ? std::nullopt : read_file(path);
+    const auto text = path.empty() ? std::nullopt : http::read_small_file(path);
     auto profile = text ? find_profile(*text, name) : std::nullopt;
     if (!profile) continue;
     if (!joined) joined.emplace();
@@ -231,7 +212,7 @@ void CredentialChain::State::from_profile() {
 
 void CredentialChain::State::from_web_identity(const std::string& role, const std::string& token_file,
                                                const std::string& session) {
-  const auto token = read_file(token_file);
+  const auto token = http::read_small_file(token_file);
   if (!token) return fetched(fatal(fmt::format("web identity token file '{}' cannot be read", token_file)));
   const std::string fallback = options.region.empty() ? "https://sts.amazonaws.com"
                                                       : fmt::format("https://sts.{}.amazonaws.com", options.region);
@@ -278,7 +259,7 @@ void CredentialChain::State::from_container_url(const std::string& text, bool an
   http::Request request{.target = url->target, .timeout = kEndpointTimeout};
   auto authorization = options.environment("AWS_CONTAINER_AUTHORIZATION_TOKEN");
   if (const auto file = options.environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")) {
-    const auto token = read_file(*file);
+    const auto token = http::read_small_file(*file);
     if (!token) return fetched(fatal(fmt::format("authorization token file '{}' cannot be read", *file)));
     authorization = without_line_end(*token);
   }

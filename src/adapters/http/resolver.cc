@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/http/resolver.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -17,6 +16,7 @@
 
 #include "adapters/http/dns_message.h"
 #include "adapters/http/resolv_conf.h"
+#include "adapters/http/small_file.h"
 
 namespace culvert::http {
 
@@ -25,7 +25,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t kFileBytesMost = 1 << 20;
 // Once one of A and AAAA has answered with addresses, the other one gets this long: servers that never answer AAAA
 // exist.
 constexpr milliseconds kOtherFamilyGrace{400};
@@ -71,21 +70,6 @@ struct Waiter {
     return false;
   }
 };
-
-std::string read_file(const std::string& path) {
-  std::string text;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return text;  // a machine without the file has nothing to say there; hosts and resolv.conf are optional
-  std::array<char, 4096> buffer{};
-  while (text.size() < kFileBytesMost) {
-    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    text.append(buffer.data(), static_cast<std::size_t>(got));
-  }
-  ::close(fd);
-  return text;
-}
 
 std::uint16_t random_id() {
   std::uint16_t id = 0;
@@ -306,7 +290,8 @@ NameTrace DnsResolver::trace(std::string_view host, const std::stop_token& stop)
     trace.verdict = NameVerdict::kNotAName;
     return trace;
   }
-  if (auto addresses = find_in_hosts(read_file(options_.hosts), name); !addresses.empty()) {
+  // Both files are optional: a machine without one has nothing to say there.
+  if (auto addresses = find_in_hosts(read_small_file(options_.hosts).value_or(""), name); !addresses.empty()) {
     std::stable_sort(addresses.begin(), addresses.end(),
                      [](const Address& a, const Address& b) { return a.family < b.family; });
     return known(NameSource::kHostsFile, name, std::move(addresses), std::chrono::seconds{5});
@@ -315,7 +300,7 @@ NameTrace DnsResolver::trace(std::string_view host, const std::stop_token& stop)
   if (name == "localhost" || name.ends_with(".localhost")) {
     return known(NameSource::kLocalhost, name, {Address::v4(127, 0, 0, 1), *Address::parse("::1")}, kDay);
   }
-  return Lookup(options_, parse_resolv_conf(read_file(options_.resolv_conf)), stop).run(name);
+  return Lookup(options_, parse_resolv_conf(read_small_file(options_.resolv_conf).value_or("")), stop).run(name);
 }
 
 Result<Resolved> DnsResolver::resolve(std::string_view host, const std::stop_token& stop) {
