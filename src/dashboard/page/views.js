@@ -103,6 +103,7 @@ culvert.views = (() => {
       letters: fact("Dead letters", "Records set aside with their position, bytes and reason"),
     };
     const ofConsumers = [facts.flush, facts.conflicts, facts.fences];
+    facts.devices.element.hidden = true;  // until the first status says which of them there are: nothing moves then
     const cards = h("dl", { class: "cards" }, Object.values(facts).map((one) => one.element));
     const ratePlot = h("div", { class: "plot", role: "img", "aria-label": "Records per second over the last ten minutes" });
     const lagPlot = h("div", { class: "plot", role: "img", "aria-label": "Event-time lag over the last ten minutes" });
