@@ -74,10 +74,20 @@ void count_no_memory() {
 }  // namespace
 
 Error Connection::error(int code, std::string_view doing) const {
-  const Explanation why = explain(code);
   const int last = handle_ ? sqlite3_extended_errcode(handle_.get()) : code;
   const int extended = (last & 0xff) == (code & 0xff) ? last : code;
   const int system = handle_ ? sqlite3_system_errno(handle_.get()) : 0;
+  // SQLite says SQLITE_FULL of the file and its log only; of the shared memory beside them it is an I/O error.
+  const bool no_room = (code & 0xff) == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT);
+  const Explanation why = explain(no_room ? SQLITE_FULL : code);
+  if ((code & 0xff) == SQLITE_CANTOPEN && ::access(path_.c_str(), F_OK) == 0 && ::access(folder().c_str(), W_OK) != 0) {
+    // The file is there: it is its log or shared memory that cannot be made, and SQLite speaks of no such file.
+    const int reason = errno;
+    return Error::fatal(ErrorKind::kIo,
+                        fmt::format("{}: cannot {}: folder {}: {} (make the file and its folder writable, or name "
+                                    "another file)",
+                                    name(), doing, folder().string(), std::strerror(reason)));
+  }
   std::string text = sqlite3_errstr(code & 0xff);
   const bool detailed = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
   if (detailed && system != 0) text += fmt::format(", {}", std::strerror(system));
@@ -93,11 +103,10 @@ Result<void> Connection::open_handle(const std::string& name, int flags) {
   handle_.reset(handle);
   if (code == SQLITE_CANTOPEN && (flags & SQLITE_OPEN_CREATE) != 0) {
     // SQLite tries again for reading only and then complains of the file that is not there.
-    const std::filesystem::path folder = path_.has_parent_path() ? path_.parent_path() : ".";
-    if (::access(folder.c_str(), F_OK) == 0 && ::access(folder.c_str(), W_OK) != 0) {
+    if (::access(folder().c_str(), F_OK) == 0 && ::access(folder().c_str(), W_OK) != 0) {
       return Error{ErrorKind::kIo, false,
                    fmt::format("{}: cannot make the file: {}: {} (make the folder writable, or name a file elsewhere)",
-                               this->name(), folder.string(), std::strerror(errno))};
+                               this->name(), folder().string(), std::strerror(errno))};
     }
   }
   if (code != SQLITE_OK) return error(code, "open it");
@@ -142,6 +151,18 @@ Result<void> Connection::check_unchanged() const {
                                 fmt::format("{}: somebody wrote it while it was being read without write permission "
                                             "for its folder (try again)",
                                             name()));
+}
+
+Result<void> Connection::check_in_place() const {
+  int moved = 0;
+  const int code = sqlite3_file_control(handle_.get(), nullptr, SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK) return error(code, "ask whether it is still in its place");
+  if (moved == 0) return {};
+  return Error::fatal(ErrorKind::kIo,
+                      fmt::format("{}: the file was removed, renamed or replaced while it was in use (put it back with "
+                                  "its -wal file, or remove what is left of it and start again: the table is then "
+                                  "made anew from the log)",
+                                  name()));
 }
 
 Result<Connection> Connection::open_file(const std::filesystem::path& path, Access access, Millis busy_timeout) {

@@ -50,6 +50,8 @@ class Connection {
   [[nodiscard]] bool in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
   // Error (retriable) if the file was read without locks and has changed since.
   [[nodiscard]] Result<void> check_unchanged() const;
+  // Error (fatal) if the name no longer leads to the file that is open: removed, renamed, or another one in its place.
+  [[nodiscard]] Result<void> check_in_place() const;
   [[nodiscard]] std::string name() const { return "table 'sqlite:" + path_.string() + "'"; }
 
  private:
@@ -62,6 +64,7 @@ class Connection {
   [[nodiscard]] Result<void> probe();
   [[nodiscard]] Result<void> open_frozen();
   [[nodiscard]] std::optional<Frozen> look() const;
+  [[nodiscard]] std::filesystem::path folder() const { return path_.has_parent_path() ? path_.parent_path() : "."; }
 
   std::filesystem::path path_;
   Millis busy_timeout_{0};

@@ -3,6 +3,10 @@
 // said which of the two, or that it does not know.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <string>
+
 #include "adapters/sqlite/faulty_vfs.h"
 #include "adapters/sqlite/sqlite_table.h"
 #include "adapters/sqlite/test_table.h"
@@ -99,6 +103,36 @@ TEST(DiskFaultAfterwards, TheSameTableGoesOnOnceThereIsRoom) {
   disk.disarm();
   EXPECT_FALSE(table->flush(flush_to(2, 1)).error);
   EXPECT_EQ(state_of(folder / "t.sqlite"), 2);
+}
+
+// What a flush stores in a file without a name is lost with the process: nothing may be built on it.
+TEST(TableFile, RemovedWhileItIsOpenIsAFatalErrorOfTheNextFlush) {
+  const TempFolder folder;
+  const auto table = open_table(folder / "t.sqlite");
+  ASSERT_FALSE(table->flush(flush_to(1, {})).error);
+  std::filesystem::remove(folder / "t.sqlite");
+  const FlushResult result = table->flush(flush_to(2, 1));
+  ASSERT_TRUE(result.error);
+  EXPECT_FALSE(result.error->retriable);
+  EXPECT_EQ(result.error->kind, ErrorKind::kIo);
+  EXPECT_NE(result.error->message.find("removed, renamed or replaced while it was in use"), std::string::npos)
+      << result.error->message;
+  EXPECT_EQ(result.checkpoint.status, PutStatus::kUnknown);
+  EXPECT_EQ(result.items.front().status, PutStatus::kUnknown);
+}
+
+TEST(TableFile, ReplacedWhileItIsOpenIsAFatalErrorAndTheOtherFileIsLeftAlone) {
+  const TempFolder folder;
+  const auto path = folder / "t.sqlite";
+  auto table = open_table(path);
+  ASSERT_FALSE(table->flush(flush_to(1, {})).error);
+  std::filesystem::rename(path, folder / "kept.sqlite");
+  std::ofstream(path) << "somebody else's";
+  EXPECT_TRUE(table->flush(flush_to(2, 1)).error);
+  table.reset();
+  std::string text;
+  std::getline(std::ifstream(path), text);
+  EXPECT_EQ(text, "somebody else's");
 }
 
 TEST(Durability, EveryFlushSyncsTheLog) {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several real processes on one file, and processes that die in the middle.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdio>
 #include <random>
+#include <string_view>
 #include <thread>
 
 #include "adapters/sqlite/sqlite_table.h"
@@ -238,6 +242,48 @@ TEST(SqliteProcesses, ReadOnlyFileIsRefusedForWritingAndReadable) {
   });
   EXPECT_EQ(child.wait(), 0);
   ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+}
+
+// Puts a file system of its own at `folder`, seen by this process alone.
+bool mount_here(const std::filesystem::path& folder, const char* options) {
+  return ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("tmpfs", folder.c_str(), "tmpfs", 0, options) == 0;
+}
+
+constexpr int kCannotMount = 77;
+
+// What opening the table at `path` says, or why it could not be asked: in a child, whose mounts end with it.
+int said_when_opened(const std::filesystem::path& path, std::string_view wanted) {
+  const auto writer = try_open(path, OpenMode::kCreate);
+  if (writer.ok() || writer.error().kind != ErrorKind::kIo || writer.error().retriable) return 3;
+  if (writer.error().message.find(wanted) != std::string::npos) return 0;
+  std::fprintf(stderr, "%s\n", writer.error().message.c_str());
+  return 4;
+}
+
+TEST(SqliteProcesses, ReadOnlyFileSystemIsNamedAsTheReason) {
+  const TempFolder folder;
+  Child child([&] {
+    if (!mount_here(folder.path(), "size=16m")) return kCannotMount;
+    const auto path = folder / "t.sqlite";
+    open_table(path);
+    if (::mount("tmpfs", folder.path().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, "size=16m") != 0) return 2;
+    return said_when_opened(path, "Read-only file system (make the file and its folder writable");
+  });
+  const int code = child.wait();
+  if (code == kCannotMount) GTEST_SKIP() << "needs root and mount namespaces (CAP_SYS_ADMIN)";
+  EXPECT_EQ(code, 0);
+}
+
+TEST(SqliteProcesses, NoRoomForTheSharedMemoryIsNoRoom) {
+  const TempFolder folder;
+  Child child([&] {
+    if (!mount_here(folder.path(), "size=8k")) return kCannotMount;
+    return said_when_opened(folder / "t.sqlite", "(make room on its file system");
+  });
+  const int code = child.wait();
+  if (code == kCannotMount) GTEST_SKIP() << "needs root and mount namespaces (CAP_SYS_ADMIN)";
+  EXPECT_EQ(code, 0);
 }
 
 TEST(SqliteProcesses, WriterThatComesWhileAFrozenFileIsReadIsNoticed) {

@@ -135,7 +135,13 @@ FlushResult SqliteTable::flush(const FlushRequest& request) {
     return failed(request, PutStatus::kNotTried, written.error());
   }
   const int code = sqlite3_exec(connection_.handle(), "COMMIT", nullptr, nullptr, nullptr);
-  if (code == SQLITE_OK) return result;
+  if (code == SQLITE_OK) {
+    // Asked last, so that nothing, Kafka's commit least of all, follows a flush into a file that has lost its name.
+    if (auto in_place = connection_.check_in_place(); !in_place) {
+      return failed(request, PutStatus::kUnknown, in_place.error());
+    }
+    return result;
+  }
   const Error error = connection_.error(code, "commit");
   // Busy means that COMMIT did not begin.  After any other failure the commit may be found in the log by the next
   // process that opens the file, although this connection has undone it.
