@@ -13,7 +13,6 @@ import struct
 import subprocess
 import tempfile
 import termios
-import time
 import unittest
 
 CULVERT = os.environ.get("CULVERT_BIN", "build/dev/culvert")
@@ -108,14 +107,14 @@ class LiveTable(unittest.TestCase):
             process = subprocess.Popen([CULVERT, "demo", "--duration", "4s"], stdin=follower, stdout=follower,
                                        stderr=follower, env={"TERM": "xterm", "TMPDIR": folder, **(environment or {})})
             os.close(follower)
-            output, begun, resized = b"", time.monotonic(), False
+            output, resized = b"", False
             try:
                 while select.select([leader], [], [], 30)[0]:
                     try:
                         output += os.read(leader, 65536)
                     except OSError:  # closed: the demo has ended
                         break
-                    if not resized and time.monotonic() - begun > 2:
+                    if not resized and self.drawn(output) > 9:
                         self.resize(leader, 10, 50)
                         resized = True
                 return output.decode(), process.wait(timeout=30)
@@ -123,6 +122,12 @@ class LiveTable(unittest.TestCase):
                 process.kill()
                 process.wait()
                 os.close(leader)
+
+    @staticmethod
+    def drawn(output):
+        """Lines of the last table that was drawn whole: another one has begun."""
+        tables = [part for part in output.split(b"\x1b[J")[:-1] if b"window (UTC)" in part]
+        return tables[-1].count(b"\r\n") if tables else 0
 
     @staticmethod
     def resize(descriptor, rows, columns):

@@ -8,7 +8,7 @@ each ID (always, for `poison`):
     error     report an error                  crash     end its process
     hang      never answer                     stumble   name this record as the first failed one
     stranger  name a record that was not in the event    malformed  answer with what is no batch response
-    poison    report an error, every time
+    poison    report an error, every time      wait      go on once there is a file ID in RECORDING
 """
 
 import base64
@@ -45,6 +45,9 @@ def response_to(event):
             word, _, _ = value.partition(":")
             if word == "poison":
                 raise RuntimeError(f"poison at {record['offset']}")
+            if word == "wait":
+                while not (RECORDING / value.removeprefix("wait:")).exists():
+                    time.sleep(0.01)
             if word not in ("error", "crash", "hang", "stumble", "stranger", "malformed") or not first_time(value):
                 continue
             if word == "error":

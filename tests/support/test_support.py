@@ -84,16 +84,33 @@ class Processes(CulvertTest):
             wait_until(lambda pid=child: not exists(pid), 5, f"child gone after {ending.name}")
 
     def test_directories_of_a_killed_run_are_removed_by_the_next(self):
+        # In a place of their own: any other test that starts meanwhile would be the next run.
+        environment = {**ENVIRONMENT, "CULVERT_TEST_TMP": str(self.directory)}
         script = ("import os, signal; from culvert_test.workspace import workspace\n"
                   "print(workspace().root, flush=True); os.kill(os.getpid(), signal.SIGKILL)")
         killed = subprocess.run([sys.executable, "-B", "-c", script], stdout=subprocess.PIPE, text=True, timeout=30,
-                                env=ENVIRONMENT, check=False)
+                                env=environment, check=False)
         left = pathlib.Path(killed.stdout.strip())
         self.assertTrue(left.is_dir())
-        subprocess.run([sys.executable, "-B", "-c", "from culvert_test.workspace import workspace; workspace()"],
-                       timeout=30, env=ENVIRONMENT, check=True)
-        self.assertFalse(left.exists())
-        self.assertTrue(workspace().root.is_dir())
+        script = ("from culvert_test.workspace import workspace\n"
+                  "assert workspace().root.is_dir(); print(workspace().root)")
+        subprocess.run([sys.executable, "-B", "-c", script], stdout=subprocess.PIPE, timeout=30, env=environment,
+                       check=True)
+        self.assertEqual(list(self.directory.iterdir()), [])
+
+    def test_a_directory_in_the_making_is_not_swept_by_another_run(self):
+        """A second run starts when the first has made its directory and does not hold its lock yet."""
+        environment = {**ENVIRONMENT, "CULVERT_TEST_TMP": str(self.directory)}
+        script = ("import subprocess, sys; from culvert_test import workspace\n"
+                  "lock = workspace.fcntl.flock\n"
+                  "def slow(file, how):\n"
+                  "    workspace.fcntl.flock = lock\n"
+                  "    other = 'from culvert_test.workspace import workspace; workspace()'\n"
+                  "    subprocess.run([sys.executable, '-B', '-c', other], check=True)\n"
+                  "    lock(file, how)\n"
+                  "workspace.fcntl.flock = slow\n"
+                  "assert (workspace.workspace().root / 'lock').is_file()")
+        subprocess.run([sys.executable, "-B", "-c", script], timeout=60, env=environment, check=True)
 
 
 class Runner(CulvertTest):

@@ -288,7 +288,12 @@ TEST_F(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
 }
 
 TEST_F(ClientTest, FullQueueRefusesInsteadOfGrowing) {
-  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.delay = std::chrono::microseconds{50'000}}; });
+  // Nothing is answered before the test says so: however slowly it sends, the queue does not drain meanwhile.
+  std::promise<void> go;
+  HttpFakeServer server([&, may_answer = go.get_future().share()](const FakeRequest&) {
+    may_answer.wait();
+    return FakeReply{};
+  });
   ClientOptions options;
   options.connections_most = 1;
   options.queue_most = 3;
@@ -302,8 +307,10 @@ TEST_F(ClientTest, FullQueueRefusesInsteadOfGrowing) {
       if (answered + refused == 10) done.set_value();
     });
   }
-  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds{10}), std::future_status::ready);
+  for (int i = 0; i < 2'000 && refused < 6; ++i) std::this_thread::sleep_for(milliseconds{5});
   EXPECT_GE(refused, 6);
+  go.set_value();
+  ASSERT_EQ(done.get_future().wait_for(std::chrono::seconds{10}), std::future_status::ready);
   EXPECT_GE(answered, 3);
 }
 

@@ -56,9 +56,12 @@ class Invocation:
         self.payload = payload
         self.seconds = seconds
         self.delivered = threading.Event()
+        self.delivered_at = None  # by time.monotonic(); its deadline is that and `seconds`
+        self.answered_at = None   # the same, of the latest answer
         self._answers = queue.Queue()
 
     def answer(self, kind, body, headers):
+        self.answered_at = time.monotonic()
         self._answers.put((kind, body, headers))
 
     def outcome(self, timeout=120):
@@ -100,6 +103,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if invocation is None:
             self.close_connection = True
             return
+        invocation.delivered_at = time.monotonic()
         deadline_ms = int((time.time() + invocation.seconds) * 1000)
         headers = [("Lambda-Runtime-Aws-Request-Id", invocation.id),
                    ("Lambda-Runtime-Deadline-Ms", str(deadline_ms)),

@@ -14,6 +14,7 @@ import tempfile
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 PREFIX = "culvert-test-"
+NEW_PREFIX = "culvert-new-test-"
 LOG_SUFFIXES = {".log", ".out", ".err", ".properties", ".toml"}
 LOG_BYTES_MAX = 4 << 20
 
@@ -41,9 +42,11 @@ class Workspace:
     def __init__(self):
         base = pathlib.Path(os.environ.get("CULVERT_TEST_TMP") or tempfile.gettempdir())
         self._sweep(base)
-        self.root = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        self._lock = open(self.root / "lock", "w", encoding="ascii")
+        # Under a name that no other run sweeps until the lock is held: one that starts now would find the lock free.
+        new = pathlib.Path(tempfile.mkdtemp(prefix=NEW_PREFIX, dir=base))
+        self._lock = open(new / "lock", "w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.root = new.rename(base / (PREFIX + new.name.removeprefix(NEW_PREFIX)))
         self.failures = []
         self._owner_pid = os.getpid()
         atexit.register(self._finish)
