@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+from pathlib import Path
 
 from culvert_test.process import wait_until
 from culvert_test.runner import main
@@ -180,6 +181,26 @@ class Consume(KafkaCase):
         path = self.table.removeprefix("sqlite:")
         with sqlite3.connect(path) as table:
             self.assertEqual(table.execute("SELECT sum(count) FROM items").fetchone()[0], 11_000)
+
+    def test_table_that_is_removed_ends_the_consumer_and_is_made_anew_from_the_log(self):
+        self.make_topic(2)
+        self.produce("--devices", 20, *HARD, count=2_000)
+        consumer = self.start_consumer("consumer", "--flush-interval", "50ms")
+        self.wait_checkpointed(2_000, 60, "everything is in the table", consumer)
+        path = Path(self.table.removeprefix("sqlite:"))
+        path.unlink()
+        self.produce("--devices", 20, *HARD, count=1_000)
+        self.assertEqual(consumer.wait(60), 74, consumer.tail())
+        self.assertRegex(consumer.stderr(), r"windows\.db': the file was removed, renamed or replaced while it was in")
+        self.assertLessEqual(sum(self.cluster.group_offsets(self.topic, self.topic).values()), 2_000,
+                             "nothing was committed that went into the lost file")
+        refused = self.consume_to_end(expect=74)
+        self.assertRegex(refused.stderr, r"the file is not there, but its log .*windows\.db-wal is")
+        for left in ("-wal", "-shm"):
+            Path(f"{path}{left}").unlink()
+        self.consume_to_end()
+        self.assertEqual(self.checkpointed(), 3_000)
+        self.verify()
 
     def test_other_definition_is_refused_before_anything_is_written(self):
         self.make_topic(1)

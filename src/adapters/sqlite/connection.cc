@@ -124,7 +124,7 @@ Result<void> Connection::probe() {
 
 std::optional<Frozen> Connection::look() const {
   struct stat log {};
-  if (::stat((path_.string() + "-wal").c_str(), &log) == 0 && log.st_size > 0) return std::nullopt;
+  if (::stat(log_name().c_str(), &log) == 0 && log.st_size > 0) return std::nullopt;
   struct stat file {};
   if (::stat(path_.c_str(), &file) != 0) return std::nullopt;
   return Frozen{file.st_size, file.st_mtim.tv_sec * 1'000'000'000L + file.st_mtim.tv_nsec};
@@ -159,15 +159,26 @@ Result<void> Connection::check_in_place() const {
   if (code != SQLITE_OK) return error(code, "ask whether it is still in its place");
   if (moved == 0) return {};
   return Error::fatal(ErrorKind::kIo,
-                      fmt::format("{}: the file was removed, renamed or replaced while it was in use (put it back with "
-                                  "its -wal file, or remove what is left of it and start again: the table is then "
-                                  "made anew from the log)",
-                                  name()));
+                      fmt::format("{}: the file was removed, renamed or replaced while it was in use (put it back, or "
+                                  "remove {} and -shm and start again: the table is then made anew from the log)",
+                                  name(), log_name()));
+}
+
+Result<void> Connection::check_log_has_its_file() const {
+  // In this order: somebody who makes both at this moment makes the file first.
+  if (::access(log_name().c_str(), F_OK) != 0 || ::access(path_.c_str(), F_OK) == 0) return {};
+  return Error::fatal(ErrorKind::kIo,
+                      fmt::format("{}: the file is not there, but its log {} is (put the file back, or remove {} and "
+                                  "-shm to begin anew)",
+                                  name(), log_name(), log_name()));
 }
 
 Result<Connection> Connection::open_file(const std::filesystem::path& path, Access access, Millis busy_timeout) {
   // Relative names get a folder, so that SQLite sees no special name in them (":memory:", "file:..", none at all).
   Connection connection{path.is_absolute() ? path : std::filesystem::path{"."} / path, busy_timeout};
+  if (access == Access::kWriteCreate) {
+    if (auto whole = connection.check_log_has_its_file(); !whole) return whole.error();
+  }
   // A reader opens for writing too where it may, with query_only: SQLite then removes the shared-memory file it needs.
   const int flags = SQLITE_OPEN_READWRITE | (access == Access::kWriteCreate ? SQLITE_OPEN_CREATE : 0);
   if (auto opened = connection.open_handle(connection.path_.string(), flags); !opened) return opened.error();

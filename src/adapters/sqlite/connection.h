@@ -64,6 +64,9 @@ class Connection {
   [[nodiscard]] Result<void> probe();
   [[nodiscard]] Result<void> open_frozen();
   [[nodiscard]] std::optional<Frozen> look() const;
+  // A log that was left behind belongs to another file than the one that would be made now.
+  [[nodiscard]] Result<void> check_log_has_its_file() const;
+  [[nodiscard]] std::string log_name() const { return path_.string() + "-wal"; }
   [[nodiscard]] std::filesystem::path folder() const { return path_.has_parent_path() ? path_.parent_path() : "."; }
 
   std::filesystem::path path_;

@@ -121,6 +121,27 @@ TEST(TableFile, RemovedWhileItIsOpenIsAFatalErrorOfTheNextFlush) {
   EXPECT_EQ(result.items.front().status, PutStatus::kUnknown);
 }
 
+// As after a kill -9 and an `rm` of the file alone.  SQLite would say "disk I/O error".
+TEST(TableFile, IsNotMadeBesideTheLogOfAnother) {
+  const TempFolder folder;
+  const auto path = folder / "t.sqlite";
+  const auto table = open_table(path);
+  ASSERT_FALSE(table->flush(flush_to(1, {})).error);
+  std::filesystem::remove(path);
+  OpenOptions options;
+  options.definition = Definition{};
+  const auto refused = SqliteTable::open(path, options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kIo);
+  EXPECT_FALSE(refused.error().retriable);
+  EXPECT_NE(refused.error().message.find("the file is not there, but its log"), std::string::npos)
+      << refused.error().message;
+  EXPECT_FALSE(std::filesystem::exists(path)) << "refused before anything is made";
+  std::filesystem::remove(folder / "t.sqlite-wal");
+  std::filesystem::remove(folder / "t.sqlite-shm");
+  EXPECT_TRUE(SqliteTable::open(path, options).ok());
+}
+
 TEST(TableFile, ReplacedWhileItIsOpenIsAFatalErrorAndTheOtherFileIsLeftAlone) {
   const TempFolder folder;
   const auto path = folder / "t.sqlite";
