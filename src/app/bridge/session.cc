@@ -149,6 +149,7 @@ void BridgeSession::shut_down() {
   if (consumer_ == nullptr) return;  // it failed to connect anew
   const SteadyTime deadline = clock_.steady() + settings_.drain_deadline;
   mapping_.hold();
+  log_.info("stopping", {{"batches_under_way", mapping_.under_way()}});
   while (mapping_.under_way() > 0 && clock_.steady() < deadline) {
     waker_.wait(Millis{20});
     work();

@@ -35,6 +35,20 @@ void DemoStop::request() {
   [[maybe_unused]] const ssize_t written = ::write(descriptor_, &one, sizeof one);
 }
 
+void StoredRecords::note(std::span<const PartitionReport> partitions) {
+  for (const PartitionReport& partition : partitions) {
+    if (!partition.view.checkpoint_next) continue;
+    Offset& next = next_[partition.view.claim.partition];
+    next = std::max(next, *partition.view.checkpoint_next);
+  }
+}
+
+std::int64_t StoredRecords::total() const {
+  std::int64_t sum = 0;
+  for (const auto& [partition, next] : next_) sum += next.value();
+  return sum;
+}
+
 DemoWatch::DemoWatch(CommandContext& context, const DemoFeed& feed, TableReader& reader, std::string table_name,
                      DemoStop& stop)
     : context_(context),
@@ -64,7 +78,8 @@ void DemoWatch::note(const ConsumeReport& report) {
   now.seconds = std::chrono::duration_cast<std::chrono::seconds>(context_.clock.steady() - start_).count();
   now.rate = report.records_per_second;
   now.read = report.stats.read;
-  now.stored = report.stats.durable.records;
+  stored_.note(report.partitions);
+  now.stored = std::max(report.stats.durable.records, stored_.total());
   now.dead_letters = report.stats.durable.dead_letters + report.stats.durable.late;
   now.late = report.stats.durable.late;
   for (const PartitionReport& partition : report.partitions) {

@@ -9,7 +9,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "app/cli/command.h"
@@ -33,6 +35,17 @@ class DemoStop final : public StopFlag {
  private:
   int descriptor_;
   std::atomic<bool> requested_{false};
+};
+
+// How many records the table holds, by the partitions' checkpoints: their log begins at 0 and has no gaps.  The
+// session's own count is less when it lost a partition while a flush was under way, whose answer then finds nobody.
+class StoredRecords {
+ public:
+  void note(std::span<const PartitionReport> partitions);
+  [[nodiscard]] std::int64_t total() const;
+
+ private:
+  std::map<PartitionId, Offset> next_;
 };
 
 class DemoWatch {
@@ -61,6 +74,7 @@ class DemoWatch {
   const SteadyTime start_;
   std::int64_t seconds_written_ = -1;
   std::optional<SteadyTime> feed_done_;
+  StoredRecords stored_;
   DemoFigures last_;
   std::optional<Error> error_;
 };
