@@ -166,7 +166,9 @@ Result<void> Connection::check_in_place() const {
 
 Result<void> Connection::check_log_has_its_file() const {
   // In this order: somebody who makes both at this moment makes the file first.
-  if (::access(log_name().c_str(), F_OK) != 0 || ::access(path_.c_str(), F_OK) == 0) return {};
+  struct stat log {};
+  const bool holds_changes = ::stat(log_name().c_str(), &log) == 0 && log.st_size > 0;  // a reader leaves an empty one
+  if (!holds_changes || ::access(path_.c_str(), F_OK) == 0) return {};
   return Error::fatal(ErrorKind::kIo,
                       fmt::format("{}: the file is not there, but its log {} is (put the file back, or remove {} and "
                                   "-shm to begin anew)",

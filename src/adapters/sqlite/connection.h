@@ -41,6 +41,7 @@ class Connection {
   [[nodiscard]] static Result<Connection> open_file(const std::filesystem::path& path, Access access,
                                                     Millis busy_timeout);
 
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] Millis busy_timeout() const { return busy_timeout_; }
   [[nodiscard]] sqlite3* handle() const { return handle_.get(); }
   // Runs one or more statements whose rows nobody reads.

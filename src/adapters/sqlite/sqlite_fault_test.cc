@@ -121,6 +121,35 @@ TEST(TableFile, RemovedWhileItIsOpenIsAFatalErrorOfTheNextFlush) {
   EXPECT_EQ(result.items.front().status, PutStatus::kUnknown);
 }
 
+TEST(TableFile, ReaderFollowsItsNameToTheTableThatIsMadeAnew) {
+  const TempFolder folder;
+  const auto path = folder / "t.sqlite";
+  ASSERT_FALSE(open_table(path)->flush(flush_to(2, {})).error);
+  const auto reader = open_table(path, OpenMode::kReadOnly);
+  EXPECT_EQ(all_items(*reader).size(), 200U);
+  std::filesystem::remove(path);
+  const auto gone = reader->checkpoints();
+  ASSERT_FALSE(gone.ok()) << "what has no name any more is not the table";
+  EXPECT_EQ(gone.error().kind, ErrorKind::kIo);
+  EXPECT_NE(gone.error().message.find("No such file or directory"), std::string::npos) << gone.error().message;
+  {
+    const auto anew = open_table(path);
+    EXPECT_EQ(all_items(*reader).size(), 0U);
+    ASSERT_FALSE(anew->flush(flush_to(1, {})).error);
+    EXPECT_EQ(all_items(*reader).size(), 200U);
+    EXPECT_EQ(reader->checkpoints()->front().checkpoint.next, Offset{1});
+    EXPECT_EQ(all_dead_letters(*reader).size(), 1U);
+    EXPECT_EQ(*reader->count_items({}), 200);
+  }
+  for (const char* name : {"t.sqlite", "t.sqlite-wal", "t.sqlite-shm"}) std::filesystem::remove(folder / name);
+  Definition other;
+  other.size = other.advance = Millis{7'000};
+  open_table(path, OpenMode::kCreate, other);
+  const auto changed = reader->scan_items({}, [](const StoredItem&) { return true; });
+  ASSERT_FALSE(changed.ok());
+  EXPECT_EQ(changed.error().kind, ErrorKind::kData);
+}
+
 // As after a kill -9 and an `rm` of the file alone.  SQLite would say "disk I/O error".
 TEST(TableFile, IsNotMadeBesideTheLogOfAnother) {
   const TempFolder folder;

@@ -85,6 +85,7 @@ Result<void> SqliteTable::prepare(bool writable) {
     statement = *std::move(prepared);
     return {};
   };
+  writable_ = writable;
   Statements& s = statements_;
   const std::string item_columns = kItemColumns;
   const std::string where = R"( WHERE topic = ?1 AND generation = ?2 AND "partition" = ?3)";
@@ -226,6 +227,17 @@ Result<void> SqliteTable::put_checkpoint(const StreamPartition& where, const Che
   return {};
 }
 
+Result<void> SqliteTable::follow_name() {
+  if (writable_ || connection_.check_in_place()) return {};
+  OpenOptions options{
+      .mode = OpenMode::kReadOnly, .definition = definition_, .busy_timeout = connection_.busy_timeout()};
+  auto now = open(connection_.path(), options);
+  if (!now) return now.error();
+  statements_ = std::move((*now)->statements_);
+  connection_ = std::move((*now)->connection_);
+  return {};
+}
+
 void SqliteTable::roll_back() {
   if (!connection_.in_transaction()) return;
   // It can only fail by I/O, and then the next process to open the file finds no commit mark and undoes it.
@@ -290,6 +302,7 @@ Result<std::optional<Checkpoint>> SqliteTable::load_checkpoint(const StreamParti
 
 Result<void> SqliteTable::scan_items(const ItemFilter& filter, const std::function<bool(const StoredItem&)>& visit) {
   const std::lock_guard lock(mutex_);
+  if (auto there = follow_name(); !there) return there.error();
   const std::string columns = kItemColumns;
   // One device: step from window to window by the key's first part instead of reading every row.
   const std::string one_device =
@@ -324,6 +337,7 @@ Result<void> SqliteTable::scan_items(const ItemFilter& filter, const std::functi
 
 Result<std::int64_t> SqliteTable::count_items(const ItemFilter& filter) {
   const std::lock_guard lock(mutex_);
+  if (auto there = follow_name(); !there) return there.error();
   auto statement =
       Statement::prepare(connection_, "SELECT count(*) FROM items WHERE window_start >= ?1 AND window_start < ?2");
   if (!statement) return statement.error();
@@ -336,6 +350,7 @@ Result<std::int64_t> SqliteTable::count_items(const ItemFilter& filter) {
 
 Result<std::vector<PartitionCheckpoint>> SqliteTable::checkpoints() {
   const std::lock_guard lock(mutex_);
+  if (auto there = follow_name(); !there) return there.error();
   auto statement = Statement::prepare(connection_, std::string("SELECT ") + kCheckpointColumns +
                                                        R"( FROM checkpoints ORDER BY topic, generation, "partition")");
   if (!statement) return statement.error();
@@ -353,6 +368,7 @@ Result<std::vector<PartitionCheckpoint>> SqliteTable::checkpoints() {
 
 Result<void> SqliteTable::scan_dead_letters(const std::function<bool(const DeadLetter&)>& visit) {
   const std::lock_guard lock(mutex_);
+  if (auto there = follow_name(); !there) return there.error();
   auto statement =
       Statement::prepare(connection_, std::string("SELECT ") + kDeadLetterColumns +
                                           R"( FROM dead_letters ORDER BY topic, generation, "partition", "offset")");

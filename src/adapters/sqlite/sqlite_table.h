@@ -87,6 +87,9 @@ class SqliteTable final : public AggregateTable, public TableReader {
                                             PutOutcome<Checkpoint>& outcome);
   [[nodiscard]] Result<std::optional<Image>> select_image(const ItemKey& key);
   [[nodiscard]] Result<std::optional<Checkpoint>> select_checkpoint(const StreamPartition& where);
+  // A table opened for reading goes on with the file that its name leads to now: a dashboard outlives a table that is
+  // made anew.  Error if there is none, or one of another definition.
+  [[nodiscard]] Result<void> follow_name();
   // Undoes what is open, if SQLite has not done so itself.
   void roll_back();
   void check_key(const ItemKey& key) const;
@@ -94,6 +97,7 @@ class SqliteTable final : public AggregateTable, public TableReader {
   std::mutex mutex_;
   Connection connection_;
   Definition definition_;
+  bool writable_ = false;
   Statements statements_;
   ItemTexts texts_;  // of the item being written; kept for its memory
 };
