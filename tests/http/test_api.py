@@ -154,6 +154,24 @@ class Api(Served):
         wait_until(lambda: self.get("/readyz")[0] == 503, 30, "not ready", process)
         self.assertEqual(json.loads(self.get("/api/v1/status")[2])["state"], "unreachable")
         self.assertEqual(self.get("/healthz")[0], 200)
+        shutil.copy(broken, self.folder / "copy")
+        os.replace(self.folder / "copy", table)
+        wait_until(lambda: self.get("/readyz")[0] == 200, 30, "ready again", process)
+
+    def test_table_that_is_removed_is_said_so_and_the_one_made_anew_is_read(self):
+        process, _ = self.start_table("--refresh", "250ms")
+        self.assertEqual(self.get("/readyz")[0], 200)
+        table = self.folder / "t.sqlite"
+        for name in (table, f"{table}-wal", f"{table}-shm"):
+            pathlib.Path(name).unlink(missing_ok=True)
+        wait_until(lambda: self.get("/readyz")[0] == 503, 30, "not ready", process)
+        status = json.loads(self.get("/api/v1/status")[2])
+        self.assertEqual(status["state"], "unreachable")
+        self.assertIn("No such file or directory", status["note"])
+        with SampleTable(table) as anew:
+            anew.device("made anew", 1)
+        wait_until(lambda: "made anew" in self.get("/api/v1/devices?search=made")[2], 30, "the new one", process)
+        wait_until(lambda: self.get("/readyz")[0] == 200, 30, "ready again", process)
 
 
 class Vendored(Served):
