@@ -12,23 +12,24 @@
 
 namespace culvert {
 
-Fence::Fence(Offset next, std::vector<OffsetRange> holes) : next_(next), holes_(std::move(holes)) {
+Fence::Fence(Offset next, std::vector<OffsetRange> holes) : next_(next) {
   Offset above{0};
-  for (const OffsetRange& hole : holes_) {
+  for (const OffsetRange& hole : holes) {
     CULVERT_CHECK(above <= hole.first && !hole.empty() && hole.next <= next_, "holes are not ascending below next");
     above = hole.next;
   }
+  if (!holes.empty()) holes_ = std::move(holes);
 }
 
 bool Fence::covers(Offset offset) const {
   if (offset >= next_) return false;
-  return std::none_of(holes_.begin(), holes_.end(), [&](const OffsetRange& hole) { return hole.contains(offset); });
+  return std::ranges::none_of(holes(), [&](const OffsetRange& hole) { return hole.contains(offset); });
 }
 
 FenceFit Fence::fit(const OffsetRange& contributions) const {
   if (contributions.first >= next_) return FenceFit::kNew;
   bool touches_hole = false;
-  for (const OffsetRange& hole : holes_) {
+  for (const OffsetRange& hole : holes()) {
     if (hole.contains(contributions)) return FenceFit::kNew;
     touches_hole = touches_hole || hole.overlaps(contributions);
   }
@@ -36,51 +37,69 @@ FenceFit Fence::fit(const OffsetRange& contributions) const {
 }
 
 Result<Fence> Fence::advance(const OffsetRange& contributions, const ReadSpan& span) const {
-  Fence result;
-  result.next_ = std::max(next_, contributions.next);
+  const Offset advanced = std::max(next_, contributions.next);
+  std::vector<OffsetRange> kept;
   const auto keep = [&](Offset first, Offset next) {
-    if (first < next) result.holes_.push_back(OffsetRange{first, next});
+    if (first < next) kept.push_back(OffsetRange{first, next});
   };
-  for (const OffsetRange& hole : holes_) {
+  for (const OffsetRange& hole : holes()) {
     keep(hole.first, std::min(hole.next, span.read.first));
     keep(std::max(hole.first, span.read.next), hole.next);
   }
   // Between what is known to be folded and what was read lies what somebody else may still bring.
-  if (!CULVERT_MUTANT(kNoHoles)) keep(std::max(next_, span.prefix), std::min(span.read.first, result.next_));
-  std::sort(result.holes_.begin(), result.holes_.end());
-  if (result.holes_.size() > kHolesMost) {
+  if (!CULVERT_MUTANT(kNoHoles)) keep(std::max(next_, span.prefix), std::min(span.read.first, advanced));
+  std::sort(kept.begin(), kept.end());
+  if (kept.size() > kHolesMost) {
     return Error::fatal(ErrorKind::kData,
                         fmt::format("an item would have {} gaps in its offset fence (at most {}): redrive the batches "
                                     "that were discarded, oldest first, by their documents or from the log "
                                     "(dead-letters redrive), or let `consume` read the topic to its end; if no batch "
                                     "is ever discarded, the gaps are empty: say so (CULVERT_GAPS=empty)",
-                                    result.holes_.size(), kHolesMost));
+                                    kept.size(), kHolesMost));
   }
-  return result;
+  return Fence{advanced, std::move(kept)};
 }
 
 const Fence& Fences::at(std::string_view name) const {
   static const Fence kNothingFolded;
-  for (const Entry& entry : entries_) {
-    if (entry.name == name) return entry.fence;
+  for (const Entry& entry : entries()) {
+    if (entry.name.text() == name) return entry.fence;
   }
   return kNothingFolded;
 }
 
-void Fences::set(std::string_view name, Fence fence) {
-  const auto at = std::lower_bound(entries_.begin(), entries_.end(), name,
-                                   [](const Entry& entry, std::string_view wanted) { return entry.name < wanted; });
-  if (at != entries_.end() && at->name == name) {
-    at->fence = std::move(fence);
+void Fences::set(const FenceName& name, Fence fence) {
+  CULVERT_CHECK(!name.text().empty(), "a fence needs a name");
+  Entry entry{name, std::move(fence)};
+  if (!several_) {
+    if (empty() || only_.name == name) {
+      only_ = std::move(entry);
+      return;
+    }
+    several_.make().push_back(std::exchange(only_, {}));
+  }
+  std::vector<Entry>& entries = *several_;
+  const auto at =
+      std::lower_bound(entries.begin(), entries.end(), name,
+                       [](const Entry& held, const FenceName& wanted) { return held.name.text() < wanted.text(); });
+  if (at != entries.end() && at->name == name) {
+    *at = std::move(entry);
   } else {
-    entries_.insert(at, Entry{std::string(name), std::move(fence)});
+    entries.insert(at, std::move(entry));
+  }
+}
+
+void Fences::share(const FenceName& name) {
+  for (Entry& entry : several_ ? std::span(*several_) : std::span(&only_, 1)) {
+    if (entry.name == name) entry.name = name;
   }
 }
 
 std::size_t Fences::memory_bytes() const {
-  std::size_t bytes = entries_.capacity() * sizeof(Entry);
-  for (const Entry& entry : entries_) {
-    bytes += entry.name.capacity() + entry.fence.holes().capacity() * sizeof(OffsetRange);
+  std::size_t bytes = several_ ? sizeof(*several_) + several_->capacity() * sizeof(Entry) : 0;
+  for (const Entry& entry : entries()) {
+    const std::size_t holes = entry.fence.holes().size();
+    if (holes > 0) bytes += sizeof(std::vector<OffsetRange>) + holes * sizeof(OffsetRange);
   }
   return bytes;
 }
@@ -171,7 +190,7 @@ std::string fences_text(const Fences& fences) {
   std::string text;
   for (const Fences::Entry& entry : fences.entries()) {
     if (!text.empty()) text += ' ';
-    text += encode_name(entry.name);
+    text += encode_name(entry.name.text());
     text += ':';
     text += std::to_string(entry.fence.next().value());
     char separator = '[';
@@ -193,7 +212,7 @@ Result<Fences> parse_fences(std::string_view text) {
     Fence fence;
     if (!fences.empty() && !reader.take(' ')) return unreadable(text);
     if (!read_fence(reader, name, fence) || (!fences.empty() && name <= last)) return unreadable(text);
-    fences.set(name, std::move(fence));
+    fences.set(std::string_view(name), std::move(fence));
     last = std::move(name);
   }
   return fences;

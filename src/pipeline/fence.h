@@ -10,11 +10,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/boxed.h"
 #include "model/ids.h"
 #include "model/result.h"
 
@@ -51,33 +54,56 @@ class Fence {
   [[nodiscard]] Result<Fence> advance(const OffsetRange& contributions, const ReadSpan& span) const;
 
   [[nodiscard]] Offset next() const { return next_; }
-  [[nodiscard]] const std::vector<OffsetRange>& holes() const { return holes_; }  // ascending, disjoint, not empty
+  [[nodiscard]] std::span<const OffsetRange> holes() const {  // ascending, disjoint, none of them empty
+    return holes_ ? std::span<const OffsetRange>(*holes_) : std::span<const OffsetRange>();
+  }
   friend bool operator==(const Fence&, const Fence&) = default;
 
  private:
   Offset next_{0};
-  std::vector<OffsetRange> holes_;
+  Boxed<std::vector<OffsetRange>> holes_;  // absent rather than empty
 };
 
-// All fences of an item, ordered by name ("<topic>@<generation>/<partition>").  Nearly always exactly one.
+// "<topic>@<generation>/<partition>".  Copies share one text, since every item of a partition bears it.
+class FenceName {
+ public:
+  FenceName() = default;
+  explicit FenceName(std::string_view text) : text_(std::make_shared<const std::string>(text)) {}
+  [[nodiscard]] std::string_view text() const { return text_ ? std::string_view(*text_) : std::string_view(); }
+  friend bool operator==(const FenceName& a, const FenceName& b) { return a.text_ == b.text_ || a.text() == b.text(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;
+};
+
+// All fences of an item, ordered by name.  Nearly always exactly one without holes, which takes nothing from the heap:
+// a process holds several of these for each open window of each device.
 class Fences {
  public:
-  // The fence of that name; an absent one is the empty fence (nothing folded).
-  [[nodiscard]] const Fence& at(std::string_view name) const;
-  void set(std::string_view name, Fence fence);
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
-  [[nodiscard]] std::size_t memory_bytes() const;
-
   struct Entry {
-    std::string name;
+    FenceName name;
     Fence fence;
     friend bool operator==(const Entry&, const Entry&) = default;
   };
-  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+
+  // The fence of that name; an absent one is the empty fence (nothing folded).
+  [[nodiscard]] const Fence& at(std::string_view name) const;
+  void set(const FenceName& name, Fence fence);
+  void set(std::string_view name, Fence fence) { set(FenceName{name}, std::move(fence)); }
+  // The entry of that name, if there is one, bears this very name from now on.  For what was read from a table.
+  void share(const FenceName& name);
+  [[nodiscard]] bool empty() const { return entries().empty(); }
+  [[nodiscard]] std::span<const Entry> entries() const {
+    if (several_) return *several_;
+    return {&only_, only_.name == FenceName{} ? 0U : 1U};
+  }
+  // Held outside of the object, names not counted.
+  [[nodiscard]] std::size_t memory_bytes() const;
   friend bool operator==(const Fences&, const Fences&) = default;
 
  private:
-  std::vector<Entry> entries_;
+  Entry only_;                         // without a name while there is none, or while there are several
+  Boxed<std::vector<Entry>> several_;  // two or more
 };
 
 // Canonical text, used where a table stores fences as one value and compares them byte for byte:

@@ -133,7 +133,7 @@ class PartitionPipeline {
     ItemKey key;
     EventTime window_end;
     Delta unchecked;
-    Delta checked;
+    Boxed<Delta> checked;  // contributions that were compared with an image: after a refold
   };
   struct Flight {
     std::shared_ptr<const FlushRequest> request;
@@ -212,7 +212,7 @@ class PartitionPipeline {
   Decoder& decoder_;
   Assigner assigner_;
   StreamPartition where_;
-  std::string fence_name_;
+  FenceName fence_name_;
   AssignmentId assignment_;
   std::optional<Checkpoint> stored_;
   Checkpoint base_;  // stored_, or the checkpoint to begin with

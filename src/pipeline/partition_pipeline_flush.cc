@@ -87,7 +87,7 @@ std::vector<PartitionPipeline::FlightItem> PartitionPipeline::collect_items() {
   for (auto item = items.begin(); item != items.end(); ++item) {
     if (kept != items.begin() && std::prev(kept)->key == item->key) {
       std::prev(kept)->unchecked.merge(item->unchecked);
-      std::prev(kept)->checked.merge(item->checked);
+      if (item->checked) std::prev(kept)->checked.make().merge(*item->checked);
     } else {
       if (kept != item) *kept = std::move(*item);
       ++kept;
@@ -110,13 +110,12 @@ void PartitionPipeline::count_device_heap() {
 void PartitionPipeline::collect_panes(std::vector<FlightItem>& items) {
   cool_pane();
   if (assigner_.tumbling()) {
-    for (auto& [start, pane] : panes_) {
-      items.reserve(items.size() + pane.deltas.size());
-      for (auto& [device, delta] : pane.deltas) {
-        items.push_back(FlightItem{ItemKey{device, start}, pane.end, delta, {}});
+    items.reserve(open_deltas());
+    for (auto pane = panes_.begin(); pane != panes_.end(); pane = panes_.erase(pane)) {
+      for (const auto& [device, delta] : pane->second.deltas) {
+        items.push_back(FlightItem{ItemKey{device, pane->first}, pane->second.end, delta, {}});
       }
     }
-    panes_.clear();
     return;
   }
   Buckets merged;
@@ -151,7 +150,7 @@ void PartitionPipeline::collect_windows(std::vector<FlightItem>& items) {
     }
     for (auto& [device, delta] : at->second.deltas) {
       FlightItem item{ItemKey{device, at->first}, at->second.end, {}, {}};
-      (delta.checked ? item.checked : item.unchecked) = delta;
+      (delta.checked ? item.checked.make() : item.unchecked) = delta;
       items.push_back(std::move(item));
     }
     at = windows_.erase(at);
@@ -168,8 +167,8 @@ Result<PartitionPipeline::Decision> PartitionPipeline::decide(const FlightItem& 
   put.expected.reset();
   if (known != nullptr && !known->fences.empty()) put.expected = known->fences;
 
-  const Fence& fence = put.desired.fences.at(fence_name_);
-  Delta delta = item.checked;
+  const Fence& fence = put.desired.fences.at(fence_name_.text());
+  Delta delta = item.checked ? *item.checked : Delta{};
   if (item.unchecked.aggregate.count > 0) {
     const FenceFit fit = fence.fit(item.unchecked.contributions);
     if (fit == FenceFit::kCovered && delta.aggregate.count == 0) return Decision::kNothing;
@@ -197,7 +196,7 @@ Result<PartitionPipeline::FlushStep> PartitionPipeline::send(Round round) {
   request->dead_letters = std::move(round.dead_letters);
   request->checkpoint = std::move(round.checkpoint);
   request->items.reserve(round.items.size());
-  flight_->items.clear();
+  auto kept = round.items.begin();  // in place: a second vector of so many would be the peak of a flush's memory
   for (FlightItem& item : round.items) {
     ItemPut put;
     const auto decision = decide(item, put);
@@ -210,10 +209,13 @@ Result<PartitionPipeline::FlushStep> PartitionPipeline::send(Round round) {
         break;
       case Decision::kPut:
         request->items.push_back(std::move(put));
-        flight_->items.push_back(std::move(item));
+        if (&*kept != &item) *kept = std::move(item);
+        ++kept;
         break;
     }
   }
+  round.items.erase(kept, round.items.end());
+  flight_->items = std::move(round.items);
   if (request->items.empty() && request->dead_letters.empty() && !request->checkpoint) {
     flight_.reset();
     // Images that were loaded for records to come have to stay until those are folded.
@@ -253,8 +255,8 @@ Result<void> PartitionPipeline::settle_item(FlightItem& item, const ItemPut& put
     ++stats_.unknown;
     if (CULVERT_MUTANT(kUnknownIsSuccess)) status = PutStatus::kStored;
     if (CULVERT_MUTANT(kRetryAddsAgain)) {
-      item.checked.merge(std::exchange(item.unchecked, {}));
-      item.checked.checked = true;
+      item.checked.make().merge(std::exchange(item.unchecked, {}));
+      item.checked->checked = true;
     }
   }
   if (status == PutStatus::kStored) {
@@ -272,12 +274,12 @@ Result<void> PartitionPipeline::settle_item(FlightItem& item, const ItemPut& put
     }
     remember(item.key, outcome.current ? *std::move(outcome.current) : Image{});
     // What was compared record by record was compared with an older version of the item: only the range counts now.
-    const bool blind = (CULVERT_MUTANT(kRetryAddsAgain) && item.checked.aggregate.count > 0) ||
-                       (CULVERT_MUTANT(kConflictIsOurs) && !put.expected);
+    const bool blind =
+        (CULVERT_MUTANT(kRetryAddsAgain) && item.checked) || (CULVERT_MUTANT(kConflictIsOurs) && !put.expected);
     if (blind) {
-      item.checked.merge(std::exchange(item.unchecked, {}));
+      item.checked.make().merge(std::exchange(item.unchecked, {}));
     } else {
-      item.unchecked.merge(std::exchange(item.checked, {}));
+      if (item.checked) item.unchecked.merge(*std::exchange(item.checked, {}));
       item.unchecked.checked = false;
     }
     const auto window = windows_.find(item.key.window_start);
@@ -378,6 +380,7 @@ Image* PartitionPipeline::image(EventTime window_start, const DeviceRef& device)
 }
 
 void PartitionPipeline::remember(const ItemKey& key, Image image) {
+  image.fences.share(fence_name_);
   auto& window =
       images_.try_emplace(key.window_start, ImageMap(0, DeviceHash{options_.hash_salt}, DeviceEqual{})).first->second;
   const auto [at, inserted] = window.try_emplace(key.device);
@@ -430,7 +433,7 @@ std::size_t PartitionPipeline::memory_bytes() const {
   // Open addressing keeps at least an eighth of its slots free and doubles when full: count one and a half of each.
   const std::size_t deltas = open_deltas() * (sizeof(DeltaMap::value_type) * 3 / 2) + device_heap_bytes_;
   const std::size_t flight =
-      flight_ ? flight_->items.size() * (sizeof(FlightItem) + sizeof(ItemPut) + 2 * sizeof(Fences::Entry) + 64) : 0;
+      flight_ ? flight_->items.size() * (sizeof(FlightItem) + sizeof(ItemPut) + sizeof(PutOutcome<Image>)) : 0;
   return deltas + flight + image_heap_bytes_ + image_count_ * (sizeof(ImageMap::value_type) / 2) + dead_letter_bytes_;
 }
 

@@ -46,7 +46,7 @@ PartitionPipeline::PartitionPipeline(const PipelineOptions& options, Decoder& de
       decoder_(decoder),
       assigner_(options.definition),
       where_(std::move(start.where)),
-      fence_name_(CULVERT_MUTANT(kOneFenceForAll) ? "all" : where_.name()),
+      fence_name_(CULVERT_MUTANT(kOneFenceForAll) ? "all" : std::string_view(where_.name())),
       assignment_(start.assignment),
       base_(std::move(start.checkpoint)),
       load_before_(start.load_before),
@@ -302,7 +302,7 @@ bool PartitionPipeline::fold_window(const Record& record, const Reading& reading
   if (check) {
     const Image* known = image(window.start, reading.device);
     CULVERT_CHECK(known != nullptr, "an item was folded without its image; call missing_images() first");
-    if (known->fences.at(fence_name_).covers(record.offset)) return false;
+    if (known->fences.at(fence_name_.text()).covers(record.offset)) return false;
   }
   contribute(bucket(windows_, window.start, window.end, record), record, reading, check);
   return true;

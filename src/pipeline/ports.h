@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "model/boxed.h"
 #include "model/definition.h"
 #include "model/device.h"
 #include "model/ids.h"
@@ -75,7 +76,7 @@ enum class PutStatus : std::uint8_t {
 template <class T>
 struct PutOutcome {
   PutStatus status = PutStatus::kNotTried;
-  std::optional<T> current;
+  Boxed<T> current;
 };
 
 struct FlushResult {

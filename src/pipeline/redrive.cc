@@ -153,7 +153,7 @@ OffsetRange PartitionRedrive::known_around(Offset offset) const {
 Result<std::optional<ItemPut>> PartitionRedrive::put_for(const ItemKey& key, const Item& item) {
   ItemPut put{key, item.window_end, item.image, std::nullopt};
   if (!item.image.fences.empty()) put.expected = item.image.fences;
-  const Fence& stored = item.image.fences.at(fence_name_);
+  const Fence& stored = item.image.fences.at(fence_name_.text());
   Fence fence = stored;
   Accumulator folded;
   for (const Contribution& one : item.contributions) {

@@ -97,7 +97,7 @@ class PartitionRedrive {
   Decoder& decoder_;
   Assigner assigner_;
   StreamPartition where_;
-  std::string fence_name_;
+  FenceName fence_name_;
   std::optional<Checkpoint> checkpoint_;
   std::vector<OffsetRange> covered_;  // by the checkpoint
   std::vector<Offset> left_;          // covered letters that take no part

@@ -4,7 +4,7 @@
 // Flow    fold -> [Delta] in a pane or window bucket -> merged with the item's image at flush.
 // Owner   PartitionPipeline, in DeltaMaps.
 // Time    none: which bucket a reading belongs to was decided before.
-// Bounds  96 bytes and the device's key; buckets hold one per device that was seen.
+// Bounds  80 bytes and the device's key; buckets hold one per device that was seen.
 // See     docs/ARCHITECTURE.md, "The offset fence".
 #pragma once
 

@@ -86,9 +86,9 @@ void Checker::check_names(const ItemKey& key, const Fences& fences) {
   for (const Fences::Entry& entry : fences.entries()) {
     const auto& all = world_.partitions();
     const bool known = std::any_of(all.begin(), all.end(), [&](const auto& p) {
-      return entry.name == p.where.name() || (redriving_ && entry.name == p.where.name() + "!");
+      return entry.name.text() == p.where.name() || (redriving_ && entry.name.text() == p.where.name() + "!");
     });
-    if (!known) violate(fmt::format("{}: a fence named '{}'", item_text(key), entry.name));
+    if (!known) violate(fmt::format("{}: a fence named '{}'", item_text(key), entry.name.text()));
   }
 }
 

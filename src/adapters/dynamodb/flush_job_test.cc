@@ -56,9 +56,9 @@ TEST_F(DynamoDbTableTest, WritersThroughFaultsLoseAndDoubleNothing) {
     const auto mine = another();
     const StreamPartition where{"sensors", 1, PartitionId{writer}};
     for (int device = 0; device < kDevices; ++device) {
-      std::optional<Image> known;
+      Boxed<Image> known;
       for (std::int64_t offset = 0; offset < kReadings;) {
-        Image desired = known.value_or(Image{});
+        Image desired = known ? *known : Image{};
         const Fence& fence = desired.fences.at(where.name());
         if (fence.covers(Offset{offset})) {
           ++offset;

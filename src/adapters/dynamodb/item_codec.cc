@@ -48,7 +48,7 @@ void append_fences(std::string& out, const Fences& fences) {
   out.append("{\"M\":{");
   for (const Fences::Entry& entry : fences.entries()) {
     if (out.back() != '{') out.append(",");
-    append_json_string(out, entry.name);
+    append_json_string(out, entry.name.text());
     out.append(":{\"M\":{");
     append_number(out, "next", entry.fence.next().value());
     out.append(",\"holes\":{\"L\":[");

@@ -63,9 +63,9 @@ Result<std::unique_ptr<SqliteTable>> try_open(const std::filesystem::path& path,
 
 // Adds one reading to the item, taking in whatever others have stored meanwhile.
 bool add_one(SqliteTable& table, const ItemKey& key) {
-  std::optional<Image> known;
+  Boxed<Image> known;
   for (int attempt = 0; attempt < 10'000; ++attempt) {
-    Image desired = known.value_or(Image{});
+    Image desired = known ? *known : Image{};
     desired.aggregate.fold(Micro{21'500'000});
     const Offset next = desired.fences.at(kWhere.name()).next().next();
     desired.fences.set(kWhere.name(), Fence{next, {}});

@@ -22,11 +22,11 @@ constexpr int kPausePerLook = 9;
 
 // `readings@1/3`
 std::optional<PartitionId> partition_of(const StoredItem& item) {
-  const auto& fences = item.image.fences.entries();
+  const auto fences = item.image.fences.entries();
   if (fences.size() != 1) return std::nullopt;
-  const auto slash = fences.front().name.rfind('/');
-  const auto number = DeviceId::parse_number(std::string_view(fences.front().name).substr(slash + 1));
-  if (slash == std::string::npos || !number) return std::nullopt;
+  const auto slash = fences.front().name.text().rfind('/');
+  const auto number = DeviceId::parse_number(fences.front().name.text().substr(slash + 1));
+  if (slash == std::string_view::npos || !number) return std::nullopt;
   return PartitionId{static_cast<std::int32_t>(*number)};
 }
 

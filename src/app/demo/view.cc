@@ -53,7 +53,7 @@ LiveRow row_of(const StoredItem& item, bool closed, bool corrected) {
 
 bool window_closed(const StoredItem& item, const std::map<PartitionId, EventTime>& watermarks) {
   for (const auto& entry : item.image.fences.entries()) {
-    const auto partition = partition_of(entry.name);
+    const auto partition = partition_of(entry.name.text());
     const auto found = partition ? watermarks.find(*partition) : watermarks.end();
     if (found == watermarks.end() || found->second < item.window_end) return false;
   }

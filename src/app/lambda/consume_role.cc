@@ -21,7 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kPartitionsAtOnceMost = 8;
 constexpr std::size_t kConnectionsMost = 64;  // over all loops
-constexpr std::size_t kImagesMost = 50'000;   // of a partition; about 250 bytes each
+constexpr std::size_t kImagesMost = 50'000;   // of a partition; about 140 bytes each
 constexpr milliseconds kFlushMost{30'000};
 // Between giving up and the moment at which Lambda would end the invocation: time for the answer, on a slow share of a
 // processor.

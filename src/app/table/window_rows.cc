@@ -56,9 +56,8 @@ WindowStates::WindowStates(const std::vector<PartitionCheckpoint>& checkpoints, 
 }
 
 bool WindowStates::closed(const StoredItem& item) const {
-  const auto& fences = item.image.fences.entries();
-  return std::all_of(fences.begin(), fences.end(), [&](const Fences::Entry& entry) {
-    const auto found = watermarks_.find(partition_of(entry.name));
+  return std::ranges::all_of(item.image.fences.entries(), [&](const Fences::Entry& entry) {
+    const auto found = watermarks_.find(partition_of(entry.name.text()));
     return found != watermarks_.end() && item.window_end <= found->second;
   });
 }

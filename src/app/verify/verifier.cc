@@ -121,7 +121,7 @@ Result<void> Verifier::load_dead_letters(TableReader& table) {
 Result<void> Verifier::load_items(TableReader& table) {
   return table.scan_items({}, [&](const StoredItem& item) {
     for (const Fences::Entry& entry : item.image.fences.entries()) {
-      if (const auto id = partition_of_fence(entry.name)) partition_of(*id);
+      if (const auto id = partition_of_fence(entry.name.text())) partition_of(*id);
     }
     items_[item.key].stored = item;
     return true;
@@ -137,10 +137,10 @@ Verifier::Partition& Verifier::partition_of(PartitionId id) {
   return found->second;
 }
 
-std::optional<PartitionId> Verifier::partition_of_fence(const std::string& name) const {
+std::optional<PartitionId> Verifier::partition_of_fence(std::string_view name) const {
   const std::string stream = StreamPartition{topic_, generation_, PartitionId{0}}.stream() + "/";
   if (!name.starts_with(stream)) return std::nullopt;
-  std::string_view rest = std::string_view(name).substr(stream.size());
+  std::string_view rest = name.substr(stream.size());
   if (rest.ends_with('!')) rest.remove_suffix(1);
   const auto number = DeviceId::parse_number(rest);
   if (!number || *number < 0 || *number > std::numeric_limits<std::int32_t>::max()) return std::nullopt;
@@ -161,7 +161,7 @@ Result<std::vector<std::pair<PartitionId, OffsetRange>>> Verifier::plan(std::spa
   }
   for (const auto& [key, item] : items_) {
     for (const Fences::Entry& entry : item.stored->image.fences.entries()) {
-      const auto id = partition_of_fence(entry.name);
+      const auto id = partition_of_fence(entry.name.text());
       if (id) held[*id] = std::max(held[*id], entry.fence.next());
     }
   }
@@ -343,9 +343,8 @@ VerifyReport Verifier::finish() {
 bool Verifier::verifiable(const Item& item) const {
   if (item.doubtful) return false;
   if (!item.stored) return true;
-  const auto& entries = item.stored->image.fences.entries();
-  return std::all_of(entries.begin(), entries.end(), [&](const Fences::Entry& entry) {
-    const auto id = partition_of_fence(entry.name);  // of another topic or generation: none
+  return std::ranges::all_of(item.stored->image.fences.entries(), [&](const Fences::Entry& entry) {
+    const auto id = partition_of_fence(entry.name.text());  // of another topic or generation: none
     const auto found = id ? partitions_.find(*id) : partitions_.end();
     return found != partitions_.end() && !found->second.partly;
   });

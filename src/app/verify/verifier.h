@@ -108,7 +108,7 @@ class Verifier {
   [[nodiscard]] Result<void> load_dead_letters(TableReader& table);
   [[nodiscard]] Result<void> load_items(TableReader& table);
   Partition& partition_of(PartitionId id);
-  [[nodiscard]] std::optional<PartitionId> partition_of_fence(const std::string& name) const;
+  [[nodiscard]] std::optional<PartitionId> partition_of_fence(std::string_view name) const;
 
   void add_record(PartitionId id, Partition& partition, const Record& record);
   // True if the table's word is taken that the reading was late.
