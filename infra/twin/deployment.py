@@ -54,14 +54,19 @@ class Deployed:
                 getattr(self.deployment, root).variables = variables
 
     def apply(self, variables=None, say=lambda text: None):
-        """Three applies; `variables` (root -> name -> value) stay for the next time."""
+        """Three applies; `variables` (root -> name -> value) stay for the next time.
+
+        accepted_endpoints, where it is given, is what the stream root gets: nothing else is accepted this time."""
+        given = (variables or {}).get("stream", {}).get("accepted_endpoints")
         for root in ROOTS:
             getattr(self.deployment, root).variables.update((variables or {}).get(root, {}))
         say("applying infra/accounts/stream")
         stream = self.deployment.stream.apply()
         say("applying infra/accounts/analytics")
         analytics = self.deployment.analytics.apply(**handed_over(stream))
-        if analytics["accepted_endpoints"]:
+        if given is not None:
+            say("accepting no endpoints but those that were given; an apply without them accepts all")
+        elif analytics["accepted_endpoints"]:
             say("accepting its endpoints in infra/accounts/stream")
             self.deployment.stream.apply(accepted_endpoints={"analytics": analytics["accepted_endpoints"]})
         self.keep()

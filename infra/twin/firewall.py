@@ -13,6 +13,8 @@ def rules_of(network):
     """One atomic replacement of everything that the router filters."""
     egress = [_line(network, rule, "saddr", "daddr", "goto inbound") for rule in network.egress]
     inbound = [_line(network, rule, "daddr", "saddr", "accept") for rule in network.ingress]
+    # A private link that is closed does not refuse: nothing answers.
+    silent = [f"ip daddr {{ {', '.join(network.silent)} }} drop"] if network.silent else []
     services = topology.SERVICES_BLOCK
     return f"""table inet groups
 delete table inet groups
@@ -31,7 +33,7 @@ table inet groups {{
   }}
   chain inbound {{
     ip daddr {services} accept comment "AWS services decide by policies"
-{_indented(inbound)}
+{_indented(silent + inbound)}
     counter name refused_inbound drop
   }}
   chain to_services {{

@@ -75,7 +75,7 @@ def _how_to_look(place, state, status):
     yield f"  infra/twin/twin.py{option} query         its windows; verify, doctor and check look deeper"
     yield ("  AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x "
            f"AWS_REGION={topologies.topology_of(state).region} \\")
-    yield f"    culvert dashboard --table dynamodb:{table} --endpoint-url http://127.0.0.1:{port}"
+    yield f"    {place.program()} dashboard --table dynamodb:{table} --endpoint-url http://127.0.0.1:{port}"
     yield f"  infra/twin/twin.py{option} run consumer bash        a shell where the function is"
     yield f"  {place.folder}/logs        what every program says"
     suffix = "" if place.name == "twin" else f" TWIN={place.name}"

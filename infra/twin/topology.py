@@ -52,6 +52,7 @@ class Network:
     ingress: tuple
     zones: tuple         # Zone
     reaches_services: bool
+    silent: tuple        # addresses of endpoints that nobody has accepted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +216,9 @@ class Topology:
             members=tuple((group, tuple(sorted(ips))) for group, ips in sorted(members.items())),
             egress=tuple(_rules(applied, vpc, "aws_vpc_security_group_egress_rule", members, services)),
             ingress=tuple(_rules(applied, vpc, "aws_vpc_security_group_ingress_rule", members, services)),
-            zones=tuple(_zones(applied, vpc)), reaches_services=bool(services))
+            zones=tuple(_zones(applied, vpc)), reaches_services=bool(services),
+            silent=tuple(ip for link in _links(applied) if link.closed_because and link.entry_network == vpc.root
+                         for ip in link.entry))
 
 
 def _brokers(applied, cluster):

@@ -26,6 +26,7 @@ Ends with 0, 1 failed, 64 wrong usage, 77 where it cannot run: it needs root wit
 
 import argparse
 import contextlib
+import difflib
 import fcntl
 import json
 import os
@@ -103,6 +104,10 @@ class Place:
             return False
         return True
 
+    def program(self):
+        """culvert as this twin runs it."""
+        return json.loads((self.folder / "twin.json").read_text())["program"]
+
     def status(self):
         with contextlib.suppress(OSError, ValueError):
             return json.loads((self.folder / "status.json").read_text())
@@ -151,7 +156,7 @@ def _up(place, options, program, function, admin):
     say("applying both accounts (10 seconds; minutes if provider and OpenTofu must be built first)")
     deployed = deployment.Deployed(place.folder)
     zipped, archive = deployment.packages(place.folder, program, function)
-    variables = variables_of(options.assignments)
+    variables = variables_of(options.assignments, deployment.REPOSITORY)
     for root in deployment.ROOTS:
         variables.setdefault(root, {})["function_package"] = str(zipped)
     variables["stream"]["program_package"] = str(archive)
@@ -219,19 +224,15 @@ def query_environment(place):
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{place.status()['look_port']}"}
 
 
-def program_of(place):
-    return json.loads((place.folder / "twin.json").read_text())["program"]
-
-
 def query(place, arguments, **options):
-    return subprocess.run([program_of(place), "query", "--table", f"dynamodb:{aggregates_table(place)}", *arguments],
+    return subprocess.run([place.program(), "query", "--table", f"dynamodb:{aggregates_table(place)}", *arguments],
                           env={**os.environ, **query_environment(place)}, **options)
 
 
 def verify(place, arguments, **options):
     applied = read_applied(place.folder)
     words = ["verify", *looking.client_options(place.folder, applied), *looking.table_options(applied), *arguments]
-    return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
+    return looking.culvert_inside(network.Fabric(place.name, None), place.program(), place.status()["look_port"],
                                   applied.region, words, looking.client_keys(place.folder, applied),
                                   **options)
 
@@ -240,7 +241,7 @@ def doctor(place, arguments, **options):
     applied = read_applied(place.folder)
     words = ["doctor", *looking.client_options(place.folder, applied), *looking.table_options(applied),
              *looking.doctor_options(applied), *arguments]
-    return looking.culvert_inside(network.Fabric(place.name, None), program_of(place), place.status()["look_port"],
+    return looking.culvert_inside(network.Fabric(place.name, None), place.program(), place.status()["look_port"],
                                   applied.region, words, looking.client_keys(place.folder, applied),
                                   **options)
 
@@ -297,12 +298,22 @@ def processes_in(folder):
 
 # ---- while it runs ----
 
-def variables_of(assignments):
+def inputs_of(root, folder):
+    text = (folder / "infra" / "accounts" / root / "variables.tf").read_text()
+    return re.findall(r'^variable "(\w+)"', text, re.M)
+
+
+def variables_of(assignments, folder):
+    """folder: the twin's own, whose copy of infra/ may have been edited, or the source tree."""
     variables = {}
     for text in assignments or ():
         found = re.fullmatch(r"(stream|analytics)\.(\w+)=(.*)", text, re.S)
         if not found:
             raise SystemExit(f"twin: {text}: not of the form stream.NAME=JSON or analytics.NAME=JSON")
+        if found[2] not in (known := inputs_of(found[1], folder)):
+            near = difflib.get_close_matches(found[2], known, 1)
+            raise SystemExit(f"twin: the {found[1]} root has no input {found[2]}"
+                             + (f" (it has {near[0]})" if near else ""))
         try:
             value = json.loads(found[3])
         except ValueError:
@@ -317,7 +328,7 @@ def apply(place, options):
         deployed.patch(options.patch)
     if options.unpatch:
         deployed.patch(options.unpatch, reverse=True)
-    deployed.apply(variables_of(options.assignments), say)
+    deployed.apply(variables_of(options.assignments, place.folder), say)
     return wait_until_followed(place)
 
 
@@ -359,7 +370,9 @@ def check(place):
     applied = read_applied(place.folder)
     fabric = network.Fabric(place.name, None)
     findings = [str(f) for f in hops.check(fabric, applied, topology_of(applied))]
-    findings += [f"twin: {text}" for text in overview.problems(place)]
+    # What is not built because the state says so has been found already.
+    findings += [f"twin: {text}" for text in overview.problems(place)
+                 if not any(text.partition(": ")[2] in known for known in findings)]
     for text in findings:
         print(f"broken  {text}")
     if not findings:

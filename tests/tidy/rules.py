@@ -82,6 +82,7 @@ class Tree:
     """What rules that look beyond one file need."""
 
     cmake: dict  # path -> text of each CMakeLists.txt and *.cmake
+    executable: frozenset = frozenset()  # paths that can be started as they are
 
 
 RULES = {}
@@ -236,6 +237,13 @@ def spdx(file):
     first = 1 if file.lines[0].startswith("#!") and len(file.lines) > 1 else 0
     if not re.fullmatch(r"(?://|#|--) SPDX-License-Identifier: Apache-2\.0", file.lines[first]):
         yield first + 1, "the licence line is missing: `SPDX-License-Identifier: Apache-2.0` in a comment of its own"
+
+
+@rule("executable")
+def executable(file):
+    """What names its interpreter is meant to be started by its name: documents do so."""
+    if file.lines[0].startswith("#!") and file.suffix != ".tftpl" and file.path not in file.tree.executable:
+        yield 1, f"begins with #!, but may not be started: chmod +x {file.path}, or remove the line"
 
 
 @rule("header-comment")

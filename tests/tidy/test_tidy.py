@@ -20,10 +20,12 @@ HEADER_LINES = HEADER.count("\n")
 
 
 class Tree:
-    """A temporary source tree in which every .cc is known to CMake unless it is named in `unknown`."""
+    """A temporary source tree in which every .cc is known to CMake, and every script may be started, unless it is
+    named in `unknown`."""
 
     def __init__(self, files, unknown=()):
         self._files = {**files}
+        self._unknown = unknown
         sources = [pathlib.PurePosixPath(path) for path in files if path.endswith(".cc") and path not in unknown]
         for path in sources:
             cmake = str(path.parent / "CMakeLists.txt")
@@ -37,6 +39,8 @@ class Tree:
                 path = root / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8", newline="")
+                if text.startswith("#!") and name not in self._unknown:
+                    path.chmod(0o755)
             _, findings = tidy.check_tree(root, tools=tools)
         return [(str(path), line, rule) for path, line, rule, _ in findings]
 
@@ -225,6 +229,12 @@ class RuleTest(unittest.TestCase):
         self.fires("private", "docs/a.md", "a\nls /home/me/x\n", 2)
         self.fires("private", "scripts/a.md", "deb http://deb.debian.org/debian x main\n", 1)
         self.silent("docs/a.md", "build/work/x, $HOME/work/x and ./root/x\n")
+
+    def test_scripts_may_be_started(self):
+        script = "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n"
+        self.fires("executable", "scripts/run", script, 1, unknown=("scripts/run",))
+        self.silent("scripts/run", script)
+        self.assertEqual(Tree({"a/run.sh.tftpl": script}, unknown=("a/run.sh.tftpl",)).findings(), [])
 
     # ---- markers
 

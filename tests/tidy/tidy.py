@@ -141,7 +141,8 @@ def check_tree(root, below=(), tools=True):
     paths = list_files(root)
     texts = {path: read(root, path) for path in paths}
     tree = rules.Tree(cmake={str(path): text for path, text in texts.items()
-                             if (path.name == "CMakeLists.txt" or path.suffix == ".cmake") and text is not None})
+                             if (path.name == "CMakeLists.txt" or path.suffix == ".cmake") and text is not None},
+                      executable=frozenset(path for path in paths if os.access(root / path, os.X_OK)))
     wanted = [path for path in paths if not below or any(path.is_relative_to(folder) for folder in below)]
     files = [rules.File(path, texts[path], tree) for path in wanted if texts[path] is not None]
     findings = [(file.path, *finding) for file in files for finding in check_file(file)]

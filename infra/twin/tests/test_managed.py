@@ -31,7 +31,7 @@ class Managed(RunningTwin):
         self.assertIn("kafka-cluster:Connect", {c["action"] for c in calls if c["role"] == role and c["allowed"]})
         self.assertEqual([c for c in calls if not c["allowed"]], [])
         # Signed by somebody whom the cluster does not know.
-        tail = [twin.program_of(self.place), "tail", "-c", "1", *self.client()]
+        tail = [self.place.program(), "tail", "-c", "1", *self.client()]
         refused = self.inside("consumer", *tail, env={"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"},
                               timeout=90, expect=77)
         self.assertRegex(refused.stderr, "(?i)authentication|token|credentials")

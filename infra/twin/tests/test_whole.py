@@ -53,7 +53,7 @@ class Whole(RunningTwin):
             self.assertRegex(done.stderr, "Network is unreachable|timed out")
 
     def test_4_a_program_with_a_wrong_name_or_password_or_without_rights_is_told_so(self):
-        program, client, run = twin.program_of(self.place), self.client(), self.place.folder / "run"
+        program, client, run = self.place.program(), self.client(), self.place.folder / "run"
         tail, link = [program, "tail", "-c", "1"], self.topology().links[0]
         by_address = [*client, "-b", f"{link.entry[0]}:{link.port}"]
         refused = self.inside("consumer", *tail, *by_address, expect=None, timeout=90)
