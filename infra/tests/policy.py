@@ -30,7 +30,12 @@ def run(toolchain, report, names, infra=INFRA):
                 report.timed(f"{path}: {name}: {role}", lambda: role_problem(state, name, role, calls, path))
             report.timed(f"{path}: {name}: policies of resources", lambda: resource_policy_problem(state, root.account))
             report.timed(f"{path}: {name}: who may assume roles", lambda: trust_problem(state, root.account))
+        for listed in calls["printed_policies"]:
+            report.timed(f"{path}: {listed['root']}: output {listed['output']}",
+                         lambda: printed_policy_problem(deployment, listed, path))
         report.timed(f"{path}: every listed role is there", lambda: missing_roles(deployment, calls, path))
+        if path == "endpoint_per_broker":
+            report.timed(f"{path}: analytics: policies of endpoints", lambda: endpoint_problem(worlds, calls, path))
 
 
 class State:
@@ -38,6 +43,7 @@ class State:
 
     def __init__(self, root, path):
         self.path = path
+        self.inputs = root.variables
         self.by_address = {}
         for resource, instance in root.resources():
             if resource["mode"] != "managed":
@@ -66,11 +72,14 @@ class State:
 
     def expand(self, on):
         """The ARNs that an `on` of program_calls.json stands for."""
-        if on in ("cluster", "topic", "group"):
+        if on in ("connection_secret", "credentials_secret"):
+            return [self.inputs[on + "_arn"]]
+        if on in ("cluster", "topic", "group", "client_group"):
             cluster = self.values("aws_msk_vpc_connection.cluster[0].target_cluster_arn")[0]
             name = self.values("module.stream_function.aws_lambda_function.this.function_name")[0]
             return {"cluster": [cluster], "topic": [cluster.replace(":cluster/", ":topic/") + "/telemetry"],
-                    "group": [cluster.replace(":cluster/", ":group/") + f"/culvert-{name}"]}[on]
+                    "group": [cluster.replace(":cluster/", ":group/") + f"/culvert-{name}"],
+                    "client_group": [cluster.replace(":cluster/", ":group/") + "/culvert-consume"]}[on]
         reference = re.search(r"\{([^}]+)\}", on)
         if not reference:
             return [on]
@@ -81,11 +90,11 @@ def as_list(x):
     return x if isinstance(x, list) else [x]
 
 
-def granted_by(policy):
-    """(action, resource) pairs, or what cannot be judged."""
+def granted_by(policy, further=()):
+    """(action, resource) pairs, or what cannot be judged; `further` parts of a statement may be there."""
     pairs = set()
     for statement in as_list(json.loads(policy)["Statement"]):
-        unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition"}
+        unknown = set(statement) - {"Sid", "Effect", "Action", "Resource", "Condition", *further}
         if unknown or statement["Effect"] != "Allow":
             what = sorted(unknown) or statement["Effect"]
             raise ValueError(f"statement {statement.get('Sid')}: {what} is not expected")
@@ -103,10 +112,7 @@ def role_problem(state, root, role, calls, path):
         policy = state.attributes(address)
         if policy["role"] == state.attributes(role)["name"]:
             granted |= granted_by(policy["policy"])
-    expected = {(call["action"], arn) for call in listed[0]["calls"] if path in call.get("paths", PATHS)
-                for arn in state.expand(call["on"])}
-    problems = [f"denied, but the program calls it: {action} on {arn}" for action, arn in sorted(expected - granted)]
-    problems += [f"allowed, but nobody calls it: {action} on {arn}" for action, arn in sorted(granted - expected)]
+    problems = differences(granted, expected_of(listed[0], state, path))
     for action, arn in sorted(granted):
         if "*" in action:
             problems.append(f"wildcard action: {action}")
@@ -114,6 +120,59 @@ def role_problem(state, root, role, calls, path):
             problems.append(f"on every resource: {action}")
     if state.attributes(role).get("managed_policy_arns"):
         problems.append("has managed policies")
+    return "\n".join(problems) or None
+
+
+def expected_of(listed, state, path):
+    return {(call["action"], arn) for call in listed["calls"] if path in call.get("paths", PATHS)
+            for arn in state.expand(call["on"])}
+
+
+def differences(granted, expected):
+    problems = [f"denied, but the program calls it: {action} on {arn}" for action, arn in sorted(expected - granted)]
+    return problems + [f"allowed, but nobody calls it: {action} on {arn}" for action, arn in sorted(granted - expected)]
+
+
+def printed_policy_problem(deployment, listed, path):
+    """A policy that a root prints for a role of somebody else's."""
+    root = deployment.stream if listed["root"] == "stream" else deployment.analytics
+    policy = root.outputs()[listed["output"]]
+    problems = differences(granted_by(policy), expected_of(listed, State(root, path), path))
+    for statement in json.loads(policy)["Statement"]:
+        if "*" in str(statement["Resource"]) and "kms:EncryptionContext:SecretARN" not in str(statement.get("Condition")):
+            problems.append(f"{statement['Sid']}: a wildcard that no condition narrows")
+    return "\n".join(problems) or None
+
+
+CLIENT_GROUP = "sg-0123456789abcdef0"
+
+
+def endpoint_problem(worlds, calls, path):
+    """Everything that asks for an endpoint at once: each carries what is called by it on what it is called on."""
+    deployment = worlds.fork(path)
+
+    def add_group(records):
+        like = next(r for r in records.values() if r["type"] == "aws_security_group")
+        attributes = {**like["attributes"], "id": CLIENT_GROUP, "name": "clients", "arn":
+                      like["attributes"]["arn"].rpartition("/")[0] + "/" + CLIENT_GROUP}
+        records[f"aws_security_group/{CLIENT_GROUP}"] = {**like, "id": CLIENT_GROUP, "attributes": attributes}
+    deployment.analytics.workspace.change_by_hand(deployment.analytics.account, add_group)
+    deployment.analytics.apply(client_security_group_ids={"daemon": CLIENT_GROUP}, poller={"mode": "on_demand"})
+    state, problems, granted = State(deployment.analytics, path), [], set()
+    services = [e for e in deployment.analytics.of_type("aws_vpc_endpoint")
+                if e["vpc_endpoint_type"] == "Interface" and ".vpce." not in e["service_name"]]
+    for endpoint in services:
+        if not endpoint["policy"]:
+            problems.append(f"{endpoint['service_name']} has no policy: it carries every call of every account")
+            continue
+        granted |= granted_by(endpoint["policy"], further=["Principal"])
+    problems += differences(granted, expected_of(calls["endpoints"][0], state, path))
+    groups = {group for endpoint in services for group in endpoint["security_group_ids"]}
+    for rule in deployment.analytics.of_type("aws_vpc_security_group_ingress_rule"):
+        if rule["security_group_id"] in groups and not rule["referenced_security_group_id"]:
+            problems.append(f"{rule['description']}: endpoints are open to {rule['cidr_ipv4']}, not to named groups")
+    if len(services) != 3:
+        problems.append(f"there are {len(services)} endpoints of services, not 3")
     return "\n".join(problems) or None
 
 

@@ -411,14 +411,18 @@ def nothing_but_named_ports_leaves(worlds):
 
 @scenario
 def long_running_consumers_get_a_way(worlds):
-    """Their group is opened towards the brokers and let in there, on either path, and nothing else changes."""
+    """Their group is opened towards the brokers and an endpoint for secrets, and let in there, on either path; nothing
+    else changes."""
     made = {"endpoint_per_broker": "module.broker_entry[0].aws_vpc_security_group_{}_rule.client[\"daemon 9096\"]",
             "multi_vpc": "aws_vpc_security_group_{}_rule.connection_client[\"daemon\"]"}
     for path in PATHS:
         _, plan = worlds.shared(path).analytics.command("plan", "-no-color", "-state=telemetry.tfstate",
                                                         client_security_group_ids={"daemon": "sg-0123456789abcdef0"})
         missing = [made[path].format(way) for way in ("ingress", "egress") if made[path].format(way) not in plan]
-        if missing or "Plan: 2 to add, 0 to change, 0 to destroy" not in plan:
+        for thing in ("endpoint.interface[\"secretsmanager\"]", "security_group_ingress_rule.interface_endpoints[\"daemon\"]",
+                      "security_group_egress_rule.interface_endpoints[\"daemon\"]"):
+            missing += [] if f"module.network.aws_vpc_{thing}" in plan else [thing]
+        if missing or "Plan: 6 to add, 0 to change, 0 to destroy" not in plan:
             return f"{path}: not made: {missing}\n{plan[-1500:]}"
     return None
 
@@ -449,7 +453,7 @@ def the_readme_leads_through(worlds):
             return f"{root}: {commands}\n{result.stdout[-4000:]}"
         values.update(copied_by_hand(workspace, root))
     left = [key for account in (STREAM_ACCOUNT, ANALYTICS_ACCOUNT) for key in workspace.account(account)["records"]]
-    return wrong((len(blocks) == 5, f"the README has {len(blocks)} blocks to run"), (not left, f"left: {left}"))
+    return wrong((len(blocks) == 6, f"the README has {len(blocks)} blocks to run"), (not left, f"left: {left}"))
 
 
 def copied_by_hand(workspace, root):

@@ -326,7 +326,9 @@ rd_kafka_AclOperation_t acl_operation(const std::string& name) {
 }
 
 json::value create_acl(const Admin& admin, const AclRule& rule) {
-  const auto type = rule.resource_type == "topic" ? RD_KAFKA_RESOURCE_TOPIC : RD_KAFKA_RESOURCE_GROUP;
+  static const std::map<std::string, rd_kafka_ResourceType_t> kTypes{
+      {"topic", RD_KAFKA_RESOURCE_TOPIC}, {"group", RD_KAFKA_RESOURCE_GROUP}, {"cluster", RD_KAFKA_RESOURCE_BROKER}};
+  const auto type = kTypes.at(rule.resource_type);
   const auto pattern = rule.prefixed ? RD_KAFKA_RESOURCE_PATTERN_PREFIXED : RD_KAFKA_RESOURCE_PATTERN_LITERAL;
   const auto permission = rule.deny ? RD_KAFKA_ACL_PERMISSION_TYPE_DENY : RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW;
   std::string error(kErrorTextBytes, '\0');
@@ -466,7 +468,7 @@ class CommandLine {
     auto* create = add("create-acl", [this](const Admin& admin) { return create_acl(admin, rule_); });
     create->add_option("principal", rule_.principal)->required();
     create->add_option("operation", rule_.operation)->required();
-    create->add_option("type", rule_.resource_type)->required()->check(CLI::IsMember({"topic", "group"}));
+    create->add_option("type", rule_.resource_type)->required()->check(CLI::IsMember({"topic", "group", "cluster"}));
     create->add_option("name", rule_.resource)->required();
     create->add_flag("--prefixed", rule_.prefixed);
     create->add_flag("--deny", rule_.deny);

@@ -49,6 +49,9 @@ locals {
   # Addresses, not secrets: the password is in another secret, which is never read into a state.
   connection = jsondecode(nonsensitive(data.aws_secretsmanager_secret_version.connection.secret_string))
 
+  # A managed mapping polls from the connection's own group.
+  poller_security_group_id = local.per_broker ? aws_security_group.mapping.id : aws_security_group.connection[0].id
+
   # Only asked with managed connectivity, where each broker names its own zone.
   cluster_zone_ids = sort(distinct(flatten([for broker in local.connection.brokers : broker.zone_ids])))
 }
@@ -61,10 +64,17 @@ module "network" {
   private_subnets           = var.private_subnets
   public_subnets            = var.public_subnets
   nat_gateway_public_subnet = var.nat_gateway_public_subnet
-  # An on-demand mapping calls these from the subnets; provisioned pollers do not.
-  interface_endpoints = local.on_demand ? toset(["lambda", "secretsmanager", "sts"]) : toset([])
-  log_retention_days  = var.log_retention_days
-  logs_kms_key_arn    = aws_kms_key.analytics.arn
+  log_retention_days        = var.log_retention_days
+  logs_kms_key_arn          = aws_kms_key.analytics.arn
+
+  # An on-demand mapping calls all three from the subnets; provisioned pollers call none of them.
+  interface_endpoints = {
+    for service in local.endpoint_services : service => { policy = data.aws_iam_policy_document.endpoint[service].json }
+  }
+  interface_endpoint_client_security_group_ids = merge(
+    local.on_demand ? { mapping = local.poller_security_group_id } : {},
+    local.secrets_endpoint ? var.client_security_group_ids : {},
+  )
 }
 
 # ---- who may reach what: one group for the function, one for the mapping's pollers ----
@@ -92,17 +102,6 @@ resource "aws_security_group" "mapping" {
   lifecycle {
     create_before_destroy = true
   }
-}
-
-resource "aws_vpc_security_group_egress_rule" "mapping_services" {
-  count = local.on_demand ? 1 : 0
-
-  security_group_id            = aws_security_group.mapping.id
-  description                  = "To Lambda, STS and Secrets Manager"
-  referenced_security_group_id = module.network.interface_endpoints_security_group_id
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
 }
 
 # ---- path endpoint_per_broker ----
@@ -205,17 +204,6 @@ resource "aws_vpc_security_group_egress_rule" "connection_client" {
   to_port                      = 14100
 }
 
-resource "aws_vpc_security_group_egress_rule" "connection_services" {
-  count = !local.per_broker && local.on_demand ? 1 : 0
-
-  security_group_id            = aws_security_group.connection[0].id
-  description                  = "To Lambda, STS and Secrets Manager"
-  referenced_security_group_id = module.network.interface_endpoints_security_group_id
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
-}
-
 resource "aws_msk_vpc_connection" "cluster" {
   count = local.per_broker ? 0 : 1
 
@@ -245,6 +233,8 @@ module "aggregate_table" {
   alarm_topic_arns    = [aws_sns_topic.alarms.arn]
 }
 
+# The mapping reads the secret, and an on-demand one calls through the endpoints, as soon as it is there: what it is given
+# comes from what must be there before. Said by depends_on, each change of those would seem to change its policies, too.
 module "stream_function" {
   source = "../../modules/stream_function"
 
@@ -257,7 +247,7 @@ module "stream_function" {
   topic                      = var.topic
   consumer_group_id          = coalesce(var.consumer_group_id, "culvert-${var.application_name}")
   bootstrap_servers          = local.per_broker ? module.broker_entry[0].bootstrap_servers : null
-  credentials_secret_arn     = local.per_broker ? aws_secretsmanager_secret.credentials[0].arn : null
+  credentials_secret_arn     = local.per_broker ? aws_secretsmanager_secret_version.credentials[0].arn : null
   source_arn                 = local.per_broker ? null : aws_msk_vpc_connection.cluster[0].arn
   cluster_arn                = local.per_broker ? null : local.connection.cluster
   batch_size                 = var.batch_size
@@ -267,15 +257,12 @@ module "stream_function" {
   tables                     = { for key, name in module.aggregate_table.names : key => { name = name, arn = module.aggregate_table.arns[key] } }
   window                     = var.window
   generation                 = var.generation
-  subnet_ids                 = [for subnet in module.network.private_subnets : subnet.id]
+  subnet_ids                 = module.network.private_subnet_ids
   function_security_group_id = aws_security_group.function.id
   mapping_security_group_id  = aws_security_group.mapping.id
   dynamodb_prefix_list_id    = module.network.prefix_list_ids["dynamodb"]
   kms_key_arn                = aws_kms_key.analytics.arn
   log_level                  = var.log_level
   log_retention_days         = var.log_retention_days
-  alarm_topic_arns           = [aws_sns_topic.alarms.arn]
-
-  # The mapping reads the secret, and an on-demand one calls through the endpoints, as soon as it is there.
-  depends_on = [aws_secretsmanager_secret_version.credentials, module.network, aws_sns_topic_policy.alarms]
+  alarm_topic_arns           = [aws_sns_topic_policy.alarms.arn]
 }

@@ -19,6 +19,11 @@ output "network" {
   }
 }
 
+output "client_policy" {
+  description = "IAM policy of the role of a long-running consumer (culvert consume): everything that it calls, and nothing else."
+  value       = data.aws_iam_policy_document.client.json
+}
+
 output "tables" {
   description = "Names of the tables: aggregates, checkpoints, dead_letters."
   value       = module.aggregate_table.names

@@ -112,6 +112,28 @@ variable "client_security_group_ids" {
   }
 }
 
+variable "client_consumer_group_id" {
+  description = "Consumer group of long-running consumers, for client_policy; with endpoint_per_broker the stream root's consumer_group_ids lets it in."
+  type        = string
+  default     = "culvert-consume"
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9._-]{1,200}$", var.client_consumer_group_id))
+    error_message = "client_consumer_group_id must be 1 to 200 of a-z, A-Z, 0-9, . _ and -."
+  }
+}
+
+variable "secrets_endpoint" {
+  description = "An interface endpoint by which the consumers of client_security_group_ids read the two handed-over secrets and nothing else (about 9 dollars a month in each private subnet). null: where such consumers are named and there is no NAT gateway; false: they get both documents as files."
+  type        = bool
+  default     = null
+
+  validation {
+    condition     = var.secrets_endpoint != true || length(var.client_security_group_ids) > 0
+    error_message = "secrets_endpoint lets in the groups of client_security_group_ids, and none is named: nobody could use it."
+  }
+}
+
 variable "credentials_version" {
   description = "Raise it after the stream root's, to copy the new password."
   type        = number

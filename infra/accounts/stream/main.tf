@@ -29,6 +29,12 @@ locals {
   authentication = local.per_broker ? "scram" : "iam"
   consumer_port  = module.kafka_cluster.ports.scram
   consumer_user  = "culvert"
+  consumer = {
+    reader_principal_arns = var.allowed_service_principal_arns
+    consume_topics        = [var.topic]
+    consumer_groups       = coalesce(var.consumer_group_ids, ["culvert-${var.application_name}"])
+    event_source_mapping  = true
+  }
 }
 
 module "network" {
@@ -53,7 +59,7 @@ module "kafka_cluster" {
   storage_gib             = var.broker_storage_gib
   retention_hours         = var.retention_hours
   topics                  = { (var.topic) = { partition_count = var.partition_count } }
-  scram_users             = local.per_broker ? { (local.consumer_user) = { reader_principal_arns = var.allowed_service_principal_arns } } : {}
+  scram_users             = local.per_broker ? { (local.consumer_user) = local.consumer } : {}
   credentials_version     = var.credentials_version
   multi_vpc               = !local.per_broker
   client_principal_arns   = var.allowed_service_principal_arns
@@ -152,7 +158,7 @@ module "sensor_fleet" {
   cluster_name             = module.kafka_cluster.cluster_name
   topic                    = var.topic
   topic_arn                = module.kafka_cluster.topic_arns[var.topic]
-  bootstrap_servers        = join(",", [for broker in module.kafka_cluster.brokers : "${broker.host}:${module.kafka_cluster.ports.iam}"])
+  bootstrap_servers        = local.administrator_bootstrap_servers
   port                     = module.kafka_cluster.ports.iam
   broker_security_group_id = module.kafka_cluster.security_group_id
   s3_prefix_list_id        = module.network.prefix_list_ids["s3"]

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 
+locals {
+  administrator_bootstrap_servers = join(",", [for broker in module.kafka_cluster.brokers : "${broker.host}:${module.kafka_cluster.ports.iam}"])
+}
+
 output "connection_secret_arn" {
   description = "For the analytics root: where the brokers are."
   value       = module.connection_secret.secret_arn
@@ -35,7 +39,7 @@ output "administrator_policy" {
 
 output "administrator_bootstrap_servers" {
   description = "host:port of the brokers' IAM listeners, for whoever makes the ACLs."
-  value       = join(",", [for broker in module.kafka_cluster.brokers : "${broker.host}:${module.kafka_cluster.ports.iam}"])
+  value       = local.administrator_bootstrap_servers
 }
 
 output "administrator_network" {
@@ -47,14 +51,17 @@ output "administrator_network" {
 }
 
 output "consumer_acls" {
-  description = "ACLs that the administrator makes for the consumer (infra/README.md: First data); none with multi_vpc."
-  value = local.per_broker ? [
-    for acl in [
-      { operation = "READ", resource_type = "topic", resource_name = var.topic },
-      { operation = "DESCRIBE", resource_type = "topic", resource_name = var.topic },
-      { operation = "READ", resource_type = "group", resource_name = "culvert-${var.application_name}" },
-    ] : merge(acl, { principal = "User:${local.consumer_user}" })
-  ] : []
+  description = "ACLs that the consumer needs, and no others; acl_script makes them. None with multi_vpc, where IAM decides."
+  value       = module.kafka_cluster.acls
+}
+
+output "acl_script" {
+  description = "A shell script that makes consumer_acls, for an administrator inside the VPC (infra/README.md: First data); null with multi_vpc."
+  value = local.per_broker ? templatefile("${path.module}/acls.sh.tftpl", {
+    application_name  = var.application_name
+    bootstrap_servers = local.administrator_bootstrap_servers
+    acl_options       = module.kafka_cluster.acl_options
+  }) : null
 }
 
 output "client_idle_ms_max" {

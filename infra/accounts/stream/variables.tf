@@ -111,6 +111,17 @@ variable "partition_count" {
   default     = 6
 }
 
+variable "consumer_group_ids" {
+  description = "Consumer groups that the other side reads as, for consumer_acls and acl_script; null: culvert-<application_name>, the analytics root's default. Name that one, too, beside those of long-running consumers."
+  type        = set(string)
+  default     = null
+
+  validation {
+    condition     = var.consumer_group_ids == null || try(length(var.consumer_group_ids) > 0 && alltrue([for group in var.consumer_group_ids : can(regex("^[a-zA-Z0-9._-]{1,200}$", group))]), false)
+    error_message = "consumer_group_ids must be one name or more of 1 to 200 of a-z, A-Z, 0-9, . _ and -: every group by its own name."
+  }
+}
+
 variable "credentials_version" {
   description = "Raise it, here first and then in the analytics root, to give the consumer a new password."
   type        = number

@@ -325,6 +325,26 @@ resource "aws_msk_scram_secret_association" "this" {
   depends_on = [aws_secretsmanager_secret_policy.user, aws_secretsmanager_secret_version.user]
 }
 
+# ---- what they may do ----
+
+# ACLs are Kafka's own and nobody makes them through AWS: these are for an administrator. READ and WRITE include DESCRIBE,
+# and whoever may WRITE to a topic may do so idempotently.
+locals {
+  acls = flatten([
+    for user, does in var.scram_users : [
+      for acl in concat(
+        [for topic in sort(does.consume_topics) : { operation = "READ", resource_type = "topic", resource_name = topic }],
+        [for group in sort(does.consumer_groups) : { operation = "READ", resource_type = "group", resource_name = group }],
+        [for topic in sort(does.produce_topics) : { operation = "WRITE", resource_type = "topic", resource_name = topic }],
+        # Lambda's pollers ask for the brokers' settings, and poll nothing without an answer.
+        does.event_source_mapping ? [{ operation = "DESCRIBE_CONFIGS", resource_type = "cluster", resource_name = "kafka-cluster" }] : [],
+      ) : merge(acl, { principal = "User:${user}" })
+    ]
+  ])
+
+  acl_operations = { READ = "Read", WRITE = "Write", DESCRIBE_CONFIGS = "DescribeConfigs" }
+}
+
 # ---- the managed way to other accounts ----
 
 data "aws_iam_policy_document" "cluster" {

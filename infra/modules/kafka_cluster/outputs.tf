@@ -59,8 +59,23 @@ output "transactional_id_arn_prefix" {
   value       = replace(aws_msk_cluster.this.arn, ":cluster/", ":transactional-id/")
 }
 
+output "acls" {
+  description = "ACLs that scram_users need for what they do, and no others: principal, operation, resource_type, resource_name."
+  value       = local.acls
+}
+
+output "acl_options" {
+  description = "The same as options of kafka-acls.sh --add, a line each."
+  value = [
+    for acl in local.acls : join(" ", [
+      "--allow-principal ${acl.principal} --operation ${local.acl_operations[acl.operation]}",
+      acl.resource_type == "cluster" ? "--cluster" : "--${acl.resource_type} ${acl.resource_name}",
+    ])
+  ]
+}
+
 output "administrator_actions" {
-  description = "IAM actions of whoever creates ACLs (first data), on the cluster, its topics and its groups."
+  description = "IAM actions of whoever creates ACLs (first data), on the cluster."
   value = [
     "kafka-cluster:AlterCluster",
     "kafka-cluster:Connect",

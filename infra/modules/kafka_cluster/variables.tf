@@ -93,11 +93,31 @@ variable "topics" {
 }
 
 variable "scram_users" {
-  description = "Users that log in by SCRAM, by name; reader_principal_arns may read the user's secret from another account."
+  description = "Users that log in by SCRAM, by name; reader_principal_arns may read the user's secret from another account. What a user does becomes output acls, which an administrator must make: until then the brokers refuse it. event_source_mapping: Lambda's pollers read as this user."
   type = map(object({
     reader_principal_arns = optional(set(string), [])
+    consume_topics        = optional(set(string), [])
+    consumer_groups       = optional(set(string), [])
+    produce_topics        = optional(set(string), [])
+    event_source_mapping  = optional(bool, false)
   }))
   default = {}
+
+  validation {
+    condition     = alltrue([for user in var.scram_users : length(setsubtract(setunion(user.consume_topics, user.produce_topics), keys(var.topics))) == 0])
+    error_message = "scram_users names a topic that is not among topics."
+  }
+
+  validation {
+    condition     = alltrue([for user in var.scram_users : (length(user.consume_topics) > 0) == (length(user.consumer_groups) > 0)])
+    error_message = "Whoever consumes needs both consume_topics and consumer_groups."
+  }
+
+  # A literal name is what the ACL's command takes; * would be every group.
+  validation {
+    condition     = alltrue(flatten([for user in var.scram_users : [for group in user.consumer_groups : can(regex("^[a-zA-Z0-9._-]{1,200}$", group))]]))
+    error_message = "consumer_groups must be 1 to 200 of a-z, A-Z, 0-9, . _ and -: every group by its own name."
+  }
 
   validation {
     condition     = alltrue([for name in keys(var.scram_users) : can(regex("^[a-z][a-z0-9-]{0,30}$", name))])

@@ -192,7 +192,7 @@ resource "aws_security_group" "interface_endpoints" {
   count = length(var.interface_endpoints) > 0 ? 1 : 0
 
   name_prefix = "${var.name}-aws-services-"
-  description = "Endpoints of AWS services: HTTPS from this VPC"
+  description = "Endpoints of AWS services: HTTPS from the named groups and from nobody else"
   vpc_id      = aws_vpc.this.id
 
   tags = { Name = "${var.name}-aws-services" }
@@ -203,14 +203,26 @@ resource "aws_security_group" "interface_endpoints" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "interface_endpoints" {
-  for_each = length(var.interface_endpoints) > 0 ? var.private_subnets : {}
+  for_each = length(var.interface_endpoints) > 0 ? var.interface_endpoint_client_security_group_ids : {}
 
-  security_group_id = aws_security_group.interface_endpoints[0].id
-  description       = "HTTPS from private subnet ${each.key}"
-  cidr_ipv4         = each.value.cidr_block
-  ip_protocol       = "tcp"
-  from_port         = 443
-  to_port           = 443
+  security_group_id            = aws_security_group.interface_endpoints[0].id
+  description                  = "HTTPS from ${each.key}"
+  referenced_security_group_id = each.value
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
+}
+
+# The callers' own groups open towards the endpoints here, since only this module knows both ends.
+resource "aws_vpc_security_group_egress_rule" "interface_endpoints" {
+  for_each = aws_vpc_security_group_ingress_rule.interface_endpoints
+
+  security_group_id            = each.value.referenced_security_group_id
+  description                  = "To the endpoints of AWS services"
+  referenced_security_group_id = aws_security_group.interface_endpoints[0].id
+  ip_protocol                  = "tcp"
+  from_port                    = 443
+  to_port                      = 443
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -222,6 +234,7 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = [for subnet in aws_subnet.private : subnet.id]
   security_group_ids  = [aws_security_group.interface_endpoints[0].id]
   private_dns_enabled = true
+  policy              = each.value.policy
 
   tags = { Name = "${var.name}-${each.key}" }
 }

@@ -17,6 +17,18 @@ output "private_subnets" {
   }
 }
 
+output "private_subnet_ids" {
+  description = "Ids of the private subnets, once the endpoints in them and the ways to these are there: for whatever calls at once."
+  value       = [for subnet in aws_subnet.private : subnet.id]
+
+  depends_on = [
+    aws_vpc_endpoint.gateway,
+    aws_vpc_endpoint.interface,
+    aws_vpc_security_group_egress_rule.interface_endpoints,
+    aws_vpc_security_group_ingress_rule.interface_endpoints,
+  ]
+}
+
 output "public_subnet_ids" {
   description = "Ids of the public subnets by name."
   value       = { for name, subnet in aws_subnet.public : name => subnet.id }

@@ -59,9 +59,22 @@ variable "nat_gateway_public_subnet" {
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that private subnets reach by an interface endpoint, such as lambda, sts, secretsmanager (each costs money per zone and hour)."
-  type        = set(string)
-  default     = []
+  description = "AWS services that private subnets reach by an interface endpoint, such as lambda, sts, secretsmanager (each costs money per zone and hour). policy, a JSON document, says what may be called through it: without one, anything of any account."
+  type = map(object({
+    policy = string
+  }))
+  default = {}
+
+  validation {
+    condition     = alltrue([for endpoint in var.interface_endpoints : try(length(jsondecode(endpoint.policy).Statement) > 0, false)])
+    error_message = "Each of interface_endpoints needs a policy: a JSON document with at least one statement."
+  }
+}
+
+variable "interface_endpoint_client_security_group_ids" {
+  description = "Security groups by name that reach the interface endpoints; each gets a rule towards them, and they one for it. Not used where there are none."
+  type        = map(string)
+  default     = {}
 }
 
 variable "flow_log_traffic" {

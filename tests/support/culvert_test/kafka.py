@@ -291,10 +291,12 @@ class KafkaCluster:
         """Partition -> committed offset, for partitions that have one."""
         return {int(p): offset for p, offset in self.admin("group-offsets", group, topic).items()}
 
-    def acl(self, user, operations, topic=None, group=None, prefixed=False, deny=False):
+    def acl(self, user, operations, topic=None, group=None, cluster=False, prefixed=False, deny=False):
         """Allows (or denies) a user some operations, e.g. acl("app", ["READ", "DESCRIBE"], topic="t"); waits until
         every running node applies it."""
-        resources = [(kind, name) for kind, name in (("topic", topic), ("group", group)) if name is not None]
+        resources = [(kind, name) for kind, name in (("topic", topic), ("group", group),
+                                                     ("cluster", "kafka-cluster" if cluster else None))
+                     if name is not None]
         for kind, name in resources:
             for operation in operations:
                 self.admin("create-acl", f"User:{user}", operation, kind, name,

@@ -75,9 +75,78 @@ run "on_demand_has_the_endpoints_that_it_calls" {
   }
 
   assert {
-    condition     = length(aws_vpc_security_group_egress_rule.mapping_services) == 1
-    error_message = "The pollers' group must reach the services' endpoints."
+    condition     = local.endpoint_services == toset(["lambda", "secretsmanager", "sts"]) && jsondecode(data.aws_iam_policy_document.endpoint["secretsmanager"].json).Statement[0].Resource == aws_secretsmanager_secret.credentials[0].arn
+    error_message = "The pollers must find their own user by the endpoint, and no other secret."
   }
+}
+
+run "nobody_pays_for_an_endpoint_that_nobody_uses" {
+  command = plan
+
+  variables {
+    account_id             = "222222222222"
+    connection_secret_arn  = run.stream.connection_secret_arn
+    credentials_secret_arn = run.stream.credentials_secret_arn
+  }
+
+  assert {
+    condition     = length(local.endpoint_services) == 0
+    error_message = "Without long-running consumers there must be no interface endpoint of an AWS service."
+  }
+}
+
+run "consumers_read_the_two_secrets_and_no_other" {
+  command = plan
+
+  variables {
+    account_id                = "222222222222"
+    connection_secret_arn     = run.stream.connection_secret_arn
+    credentials_secret_arn    = run.stream.credentials_secret_arn
+    client_security_group_ids = { daemon = "sg-0123456789abcdef0" }
+  }
+
+  assert {
+    condition     = local.endpoint_services == toset(["secretsmanager"])
+    error_message = "Consumers that run for long must have a way to Secrets Manager, and to no other service."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(data.aws_iam_policy_document.endpoint["secretsmanager"].json).Statement :
+      statement.Effect == "Allow" && statement.Action == "secretsmanager:GetSecretValue" && toset(statement.Resource) == toset([var.connection_secret_arn, var.credentials_secret_arn])
+    ])
+    error_message = "The endpoint must carry the two handed-over secrets and nothing else."
+  }
+}
+
+run "a_nat_gateway_is_a_way_too" {
+  command = plan
+
+  variables {
+    account_id                = "222222222222"
+    connection_secret_arn     = run.stream.connection_secret_arn
+    credentials_secret_arn    = run.stream.credentials_secret_arn
+    client_security_group_ids = { daemon = "sg-0123456789abcdef0" }
+    nat_gateway_public_subnet = "public_a"
+  }
+
+  assert {
+    condition     = length(local.endpoint_services) == 0
+    error_message = "Where there is a NAT gateway nobody should pay for an endpoint beside it without asking."
+  }
+}
+
+run "an_endpoint_for_nobody_is_refused" {
+  command = plan
+
+  variables {
+    account_id             = "222222222222"
+    connection_secret_arn  = run.stream.connection_secret_arn
+    credentials_secret_arn = run.stream.credentials_secret_arn
+    secrets_endpoint       = true
+  }
+
+  expect_failures = [var.secrets_endpoint]
 }
 
 run "the_other_path_is_refused" {

@@ -29,6 +29,34 @@ run "endpoint_per_broker" {
   }
 }
 
+run "the_consumer_is_let_in_by_exactly_these" {
+  command = plan
+
+  variables {
+    consumer_group_ids = ["culvert-telemetry", "archive"]
+  }
+
+  assert {
+    condition = [for acl in output.consumer_acls : "${acl.principal} ${acl.operation} ${acl.resource_type} ${acl.resource_name}"] == [
+      "User:culvert READ topic telemetry",
+      "User:culvert READ group archive",
+      "User:culvert READ group culvert-telemetry",
+      "User:culvert DESCRIBE_CONFIGS cluster kafka-cluster",
+    ]
+    error_message = "The consumer must be let in by its topic, its groups and what Lambda's pollers ask for, and no more."
+  }
+}
+
+run "every_group_at_once_is_refused" {
+  command = plan
+
+  variables {
+    consumer_group_ids = ["*"]
+  }
+
+  expect_failures = [var.consumer_group_ids]
+}
+
 run "multi_vpc" {
   variables {
     application_name = "managed"
@@ -36,7 +64,7 @@ run "multi_vpc" {
   }
 
   assert {
-    condition     = jsondecode(output.connection_document).authentication == "iam" && output.credentials_secret_arn == null
+    condition     = jsondecode(output.connection_document).authentication == "iam" && output.credentials_secret_arn == null && length(output.consumer_acls) == 0 && output.acl_script == null
     error_message = "By managed connectivity consumers log in by IAM, without a password."
   }
 

@@ -44,8 +44,32 @@ run "closed_and_encrypted" {
     subnets                 = run.more_brokers_than_zones.subnets
     kms_key_arn             = run.more_brokers_than_zones.kms_key_arn
     topics                  = { telemetry = { partition_count = 6 } }
-    scram_users             = { culvert = { reader_principal_arns = ["arn:aws:iam::222222222222:root"] } }
     recovery_window_in_days = 7
+    scram_users = {
+      culvert = {
+        reader_principal_arns = ["arn:aws:iam::222222222222:root"]
+        consume_topics        = ["telemetry"]
+        consumer_groups       = ["windows", "archive"]
+        event_source_mapping  = true
+      }
+      gateway = { produce_topics = ["telemetry"] }
+    }
+  }
+
+  assert {
+    condition = output.acl_options == [
+      "--allow-principal User:culvert --operation Read --topic telemetry",
+      "--allow-principal User:culvert --operation Read --group archive",
+      "--allow-principal User:culvert --operation Read --group windows",
+      "--allow-principal User:culvert --operation DescribeConfigs --cluster",
+      "--allow-principal User:gateway --operation Write --topic telemetry",
+    ]
+    error_message = "Each user must get exactly the ACLs that it needs for what it does: an event source mapping also asks for the brokers' settings."
+  }
+
+  assert {
+    condition     = alltrue([for acl in output.acls : acl.resource_name != "*"])
+    error_message = "No ACL may be for every topic or group."
   }
 
   assert {
@@ -114,6 +138,21 @@ run "closed_and_encrypted" {
     condition     = length(aws_msk_cluster_policy.this) == 0
     error_message = "Nobody from outside may connect to the cluster unless multi_vpc is on."
   }
+}
+
+run "users_of_nothing_or_of_everything_are_refused" {
+  command = plan
+
+  variables {
+    name        = "refused"
+    vpc_id      = run.more_brokers_than_zones.network.vpc_id
+    subnets     = run.more_brokers_than_zones.subnets
+    kms_key_arn = run.more_brokers_than_zones.kms_key_arn
+    topics      = { telemetry = { partition_count = 6 } }
+    scram_users = { culvert = { consume_topics = ["telemetri"], consumer_groups = ["*"] } }
+  }
+
+  expect_failures = [var.scram_users]
 }
 
 run "multi_vpc" {

@@ -69,7 +69,7 @@ run "nothing_leaves_by_default" {
   }
 }
 
-run "endpoints_and_nat_where_asked_for" {
+run "a_nat_gateway_where_asked_for" {
   variables {
     name                      = "asked"
     vpc_cidr_block            = "10.0.0.0/16"
@@ -77,12 +77,28 @@ run "endpoints_and_nat_where_asked_for" {
     private_subnets           = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" } }
     public_subnets            = { p = { cidr_block = "10.0.101.0/24", availability_zone = "eu-central-1a" } }
     nat_gateway_public_subnet = "p"
-    interface_endpoints       = ["lambda", "sts"]
   }
 
   assert {
     condition     = length(aws_nat_gateway.this) == 1 && aws_nat_gateway.this[0].subnet_id == aws_subnet.public["p"].id
     error_message = "The NAT gateway must be in the named subnet."
+  }
+}
+
+run "endpoints_where_asked_for" {
+  command = plan
+
+  variables {
+    name             = "asked"
+    vpc_cidr_block   = "10.0.0.0/16"
+    logs_kms_key_arn = run.example.logs_kms_key_arn
+    private_subnets  = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" } }
+    interface_endpoints = {
+      for service, action in { lambda = "lambda:InvokeFunction", sts = "sts:AssumeRole" } : service => {
+        policy                        = jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Principal = "*", Action = action, Resource = "arn:aws:x" }] })
+      }
+    }
+    interface_endpoint_client_security_group_ids = { caller = "sg-0123456789abcdef0" }
   }
 
   assert {
@@ -91,12 +107,30 @@ run "endpoints_and_nat_where_asked_for" {
   }
 
   assert {
-    condition = alltrue([
-      for rule in aws_vpc_security_group_ingress_rule.interface_endpoints :
-      rule.from_port == 443 && rule.to_port == 443 && rule.cidr_ipv4 == "10.0.1.0/24"
+    condition = alltrue([for rules in [aws_vpc_security_group_ingress_rule.interface_endpoints, aws_vpc_security_group_egress_rule.interface_endpoints] :
+      keys(rules) == ["caller"] && alltrue([for rule in rules : rule.from_port == 443 && rule.to_port == 443 && rule.cidr_ipv4 == null])
     ])
-    error_message = "Endpoints must be open for HTTPS from the private subnets alone."
+    error_message = "Endpoints must be open for HTTPS from the named groups alone."
   }
+
+  assert {
+    condition     = jsondecode(aws_vpc_endpoint.interface["sts"].policy).Statement[0].Action == "sts:AssumeRole"
+    error_message = "Each endpoint must have its policy."
+  }
+}
+
+run "an_endpoint_for_everything_is_refused" {
+  command = plan
+
+  variables {
+    name                = "open"
+    vpc_cidr_block      = "10.0.0.0/16"
+    logs_kms_key_arn    = run.example.logs_kms_key_arn
+    private_subnets     = { a = { cidr_block = "10.0.1.0/24", availability_zone = "eu-central-1a" } }
+    interface_endpoints = { sts = { policy = jsonencode({ Version = "2012-10-17", Statement = [] }) } }
+  }
+
+  expect_failures = [var.interface_endpoints]
 }
 
 run "two_subnets_in_one_zone_are_refused" {
