@@ -5,7 +5,7 @@ import json
 from culvert_test.runner import CulvertTest
 
 HOPS = ["options", "clock", "credentials", "secret", "names", "tcp", "tls", "protocol", "login", "advertised", "topic",
-        "read", "group", "table", "write", "position", "idle", "mapping"]
+        "read", "send", "group", "poller", "table", "write", "position", "idle", "mapping"]
 
 
 class DoctorCase(CulvertTest):

@@ -4,12 +4,22 @@ variable "region" {
   description = "Region of both accounts: private links do not cross regions."
   type        = string
   default     = "eu-central-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]$", var.region)) && !startswith(var.region, "cn-")
+    error_message = "region must be one of AWS's commercial regions, such as eu-central-1: in the others (cn-, us-gov-) names and ARNs differ."
+  }
 }
 
 variable "account_id" {
   description = "Account that this root may be applied in; null: whichever the credentials belong to."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.account_id == null || can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits, in quotes: leading zeros count."
+  }
 }
 
 variable "application_name" {
@@ -223,6 +233,11 @@ variable "memory_mib" {
   description = "Memory of the function, in MiB."
   type        = number
   default     = 512
+
+  validation {
+    condition     = var.memory_mib >= 128 && var.memory_mib <= 10240 && floor(var.memory_mib) == var.memory_mib
+    error_message = "memory_mib must be a whole number from 128 to 10240."
+  }
 }
 
 variable "reserved_concurrency" {
@@ -235,18 +250,33 @@ variable "lag_records_max" {
   description = "Alarm when the function is so many records behind: what the topic gets in the time that you can wait."
   type        = number
   default     = 100000
+
+  validation {
+    condition     = var.lag_records_max >= 1
+    error_message = "lag_records_max must be at least 1."
+  }
 }
 
 variable "log_level" {
   description = "Least level that the function logs: DEBUG, INFO, WARN or ERROR."
   type        = string
   default     = "INFO"
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARN", "ERROR"], var.log_level)
+    error_message = "log_level must be DEBUG, INFO, WARN or ERROR."
+  }
 }
 
 variable "recovery_window_in_days" {
   description = "Days during which deleted secrets can be restored: 0, or 7 to 30."
   type        = number
   default     = 7
+
+  validation {
+    condition     = contains(concat([0], range(7, 31)), var.recovery_window_in_days)
+    error_message = "recovery_window_in_days must be 0 (deleted at once), or 7 to 30."
+  }
 }
 
 variable "deletion_protection" {
@@ -256,7 +286,12 @@ variable "deletion_protection" {
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days that logs are kept: one of the times that CloudWatch Logs knows, or 0 for ever."
   type        = number
   default     = 30
+
+  validation {
+    condition     = contains([0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653, or 0 for ever."
+  }
 }

@@ -66,7 +66,7 @@ resource "aws_dynamodb_table" "this" {
 
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Records were set aside: culvert dead-letters list says which and why."
+  alarm_description   = "Records were set aside: culvert dead-letters list says which and why. (culvert doctor tries whether they may be, which counts as a write, too.)"
   namespace           = "AWS/DynamoDB"
   metric_name         = "ConsumedWriteCapacityUnits"
   dimensions          = { TableName = aws_dynamodb_table.this["dead_letters"].name }

@@ -93,7 +93,7 @@ resource "aws_msk_cluster" "this" {
   cluster_name           = var.name
   kafka_version          = var.kafka_version
   number_of_broker_nodes = var.broker_count
-  enhanced_monitoring    = "PER_TOPIC_PER_BROKER" # else nothing tells whether a topic is still written to
+  enhanced_monitoring    = "DEFAULT" # free, and has every metric that an alarm here watches; the other levels are paid by metric
 
   broker_node_group_info {
     instance_type   = var.instance_type
@@ -411,6 +411,25 @@ resource "aws_cloudwatch_metric_alarm" "offline_partitions" {
   treat_missing_data  = "breaching"
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
+}
+
+resource "aws_cloudwatch_metric_alarm" "writes_refused" {
+  alarm_name          = "${var.name}-kafka-writes-refused"
+  alarm_description   = "Partitions have fewer copies in step than an acknowledged write takes: whoever writes to them is refused, readers go on."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching" # the alarm on offline partitions tells when nothing is measured
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+
+  metric_query {
+    id          = "partitions"
+    label       = "Partitions that refuse writes"
+    period      = 60
+    return_data = true
+    expression  = "SELECT MAX(UnderMinIsrPartitionCount) FROM SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\") WHERE \"Cluster Name\" = '${aws_msk_cluster.this.cluster_name}'"
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "disk" {

@@ -349,13 +349,13 @@ resource "aws_cloudwatch_metric_alarm" "silent" {
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
 
-  # Amazon MSK counts what comes in for each broker and topic, never for a topic as a whole; a sum over a list of brokers
+  # Amazon MSK counts bytes for each broker and topic, free of charge, never for a topic as a whole; a sum over a list of brokers
   # would end at the ten metrics that an alarm may name.
   metric_query {
     id          = "readings"
-    label       = "Readings a second"
+    label       = "Bytes of readings a second"
     period      = 60
     return_data = true
-    expression  = "SELECT SUM(MessagesInPerSec) FROM SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\", Topic) WHERE \"Cluster Name\" = '${var.cluster_name}' AND Topic = '${var.topic}'"
+    expression  = "SELECT SUM(BytesInPerSec) FROM SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\", Topic) WHERE \"Cluster Name\" = '${var.cluster_name}' AND Topic = '${var.topic}'"
   }
 }

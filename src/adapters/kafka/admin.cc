@@ -69,6 +69,15 @@ Result<void> outcome_of(const rd_kafka_topic_result_t* const* results, std::size
   return to_error(code, what, text == nullptr ? "" : text);
 }
 
+// kUnknown: the brokers did not say.
+Right right_of(const rd_kafka_AclOperation_t* granted, std::size_t count, rd_kafka_AclOperation_t wanted) {
+  if (granted == nullptr) return Right::kUnknown;
+  const bool has = std::any_of(granted, granted + count, [wanted](rd_kafka_AclOperation_t operation) {
+    return operation == wanted || operation == RD_KAFKA_ACL_OPERATION_ALL;
+  });
+  return has ? Right::kGranted : Right::kDenied;
+}
+
 }  // namespace
 
 class Admin::Impl {
@@ -206,20 +215,63 @@ Result<GroupInfo> Admin::group(const std::string& name, Millis timeout) {
   const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(groups[0]);
   const rd_kafka_resp_err_t code = rd_kafka_error_code(error);
   GroupInfo info;
-  if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return GroupInfo{"Dead", 0, GroupRight::kUnknown};
+  if (code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) return GroupInfo{"Dead", 0, Right::kUnknown};
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(error, what);
   info.state = rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(groups[0]));
   info.members = rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
   std::size_t operations = 0;
   const rd_kafka_AclOperation_t* granted =
       rd_kafka_ConsumerGroupDescription_authorized_operations(groups[0], &operations);
-  if (granted != nullptr) {
-    const bool read = std::any_of(granted, granted + operations, [](rd_kafka_AclOperation_t operation) {
-      return operation == RD_KAFKA_ACL_OPERATION_READ || operation == RD_KAFKA_ACL_OPERATION_ALL;
-    });
-    info.may_read = read ? GroupRight::kGranted : GroupRight::kDenied;
-  }
+  info.may_read = right_of(granted, operations, RD_KAFKA_ACL_OPERATION_READ);
   return info;
+}
+
+Result<Right> Admin::may_write(const std::string& topic, Millis timeout) {
+  const std::string what = fmt::format("topic '{}'", topic);
+  if (Result<void> reached = impl_->reach(timeout); !reached) return reached.error();
+  const Client& client = *impl_->client_;
+  const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, Work::kQuestion, timeout);
+  const Handle<rd_kafka_error_t> refused{rd_kafka_AdminOptions_set_include_authorized_operations(options.get(), 1)};
+  CULVERT_CHECK(!refused, rd_kafka_error_string(refused.get()));
+  const char* name = topic.c_str();
+  const Handle<rd_kafka_TopicCollection_t> names{rd_kafka_TopicCollection_of_topic_names(&name, 1)};
+  rd_kafka_DescribeTopics(client.get(), names.get(), options.get(), queue.get());
+  const auto event = impl_->answer(queue.get(), timeout, what);
+  if (!event) return event.error();
+  std::size_t count = 0;
+  const auto* topics =
+      rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event->get()), &count);
+  CULVERT_CHECK(count == 1, "one topic was asked for");
+  const rd_kafka_error_t* error = rd_kafka_TopicDescription_error(topics[0]);
+  if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(error, what);
+  std::size_t operations = 0;
+  const auto* granted = rd_kafka_TopicDescription_authorized_operations(topics[0], &operations);
+  return right_of(granted, operations, RD_KAFKA_ACL_OPERATION_WRITE);
+}
+
+Result<void> Admin::may_read_settings(Millis timeout) {
+  const std::string what = "the brokers' settings";
+  const Result<ClusterInfo> members = cluster(timeout);
+  if (!members) return members.error();
+  CULVERT_CHECK(!members->brokers.empty(), "a cluster that answers has a broker");
+  const Client& client = *impl_->client_;
+  const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+  const auto options = options_of(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, Work::kQuestion, timeout);
+  const std::string id = std::to_string(members->brokers.front().id);
+  const Handle<rd_kafka_ConfigResource_t> broker{rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, id.c_str())};
+  rd_kafka_ConfigResource_t* asked = broker.get();
+  rd_kafka_DescribeConfigs(client.get(), &asked, 1, options.get(), queue.get());
+  const auto event = impl_->answer(queue.get(), timeout, what);
+  if (!event) return event.error();
+  std::size_t count = 0;
+  const auto* results =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event->get()), &count);
+  CULVERT_CHECK(count == 1, "one broker was asked for");
+  const rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(results[0]);
+  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+  const char* text = rd_kafka_ConfigResource_error_string(results[0]);
+  return to_error(code, what, text == nullptr ? "" : text);
 }
 
 Result<LogRange> Admin::log_range(const std::string& topic, PartitionId partition, Millis timeout) {

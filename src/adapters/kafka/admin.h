@@ -44,12 +44,12 @@ struct TopicInfo {
   std::vector<BrokerAddress> brokers;     // of the whole cluster
 };
 
-enum class GroupRight : std::uint8_t { kGranted, kDenied, kUnknown };  // kUnknown: the brokers do not tell
+enum class Right : std::uint8_t { kGranted, kDenied, kUnknown };  // kUnknown: the brokers do not tell
 
 struct GroupInfo {
   std::string state;  // `Stable`, `Empty`; `Dead`: nobody has used it yet
   std::size_t members = 0;
-  GroupRight may_read = GroupRight::kUnknown;  // READ: to join and to commit
+  Right may_read = Right::kUnknown;  // READ: to join and to commit
 };
 
 struct NewTopic {
@@ -77,6 +77,10 @@ class Admin {
   [[nodiscard]] Result<std::string> topic_id(const std::string& name, Millis timeout);
   // Joins nothing and disturbs nobody.  Error (kPermission): not even DESCRIBE is granted.
   [[nodiscard]] Result<GroupInfo> group(const std::string& name, Millis timeout);
+  // WRITE on a topic that exists; produces nothing.
+  [[nodiscard]] Result<Right> may_write(const std::string& topic, Millis timeout);
+  // Asks one broker for its settings, as Lambda's pollers do.  Error (kPermission): no DESCRIBE_CONFIGS on the cluster.
+  [[nodiscard]] Result<void> may_read_settings(Millis timeout);
   [[nodiscard]] Result<LogRange> log_range(const std::string& topic, PartitionId partition, Millis timeout);
 
  private:

@@ -214,6 +214,10 @@ class OpenSslClient final : public TlsClient {
   explicit OpenSslClient(ContextPtr context) : context_(std::move(context)) {}
   std::unique_ptr<ByteStream> handshake(const Socket& socket, const std::string& host, Deadline until,
                                         TlsReport& report) const override;
+  std::string own_subject() const override {
+    const X509* own = SSL_CTX_get0_certificate(context_.get());
+    return own == nullptr ? std::string() : name_text(X509_get_subject_name(own));
+  }
 
  private:
   ContextPtr context_;

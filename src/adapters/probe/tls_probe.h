@@ -68,6 +68,9 @@ class TlsClient {
   [[nodiscard]] static Result<std::shared_ptr<TlsClient>> make(const TlsSettings& settings);
   virtual ~TlsClient() = default;
 
+  // Whom brokers take this client for: `CN=name,O=..`, or empty without a certificate of its own.
+  [[nodiscard]] virtual std::string own_subject() const = 0;
+
   // `host` is the name that the certificate must carry.  Null if the handshake did not come to its end.
   [[nodiscard]] virtual std::unique_ptr<ByteStream> handshake(const Socket& socket, const std::string& host,
                                                               Deadline until, TlsReport& report) const = 0;

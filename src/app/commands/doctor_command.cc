@@ -91,6 +91,8 @@ void DoctorCommand::declare(OptionSet& options) {
 
 void DoctorCommand::declare_walk(OptionSet& options) {
   options.heading("The walk");
+  options.choice<WalkFor>("for", {{"consume", WalkFor::kConsume}, {"produce", WalkFor::kProduce}}, &walk_.walk_for,
+                          "Whose way this is: consume reads the topic as a group, produce writes to it.");
   options.flag("from-analytics", &from_analytics_,
                "This is the account (or network) that consumes: brokers must be found at private addresses.");
   options.text("function", "NAME|ARN", &function_,
@@ -163,6 +165,7 @@ Finding DoctorCommand::look_at_secret(CommandContext& context) {
     if (connection->client_idle_ms_max && !walk_.idle_timeout) {
       walk_.idle_timeout = Millis{*connection->client_idle_ms_max + 1};  // that long is still right
     }
+    walk_.cluster_arn = connection->cluster_arn;
     hand_over_ = *std::move(connection);
   }
   if (auto ready = prepare_kafka(context); !ready) return Finding::of(ready.error());
@@ -234,7 +237,14 @@ void DoctorCommand::add_kafka_hops(std::vector<Hop>& hops, const Clock& clock) {
   add("advertised", {"login"}, [this, now] { return kafka_->advertised(now()); });
   add("topic", {"advertised"}, [this] { return kafka_->topic(); });
   add("read", {"topic"}, [this] { return kafka_->read(); });
+  add("send", {"topic"}, [this] { return kafka_->send(); });
   add("group", {"advertised"}, [this] { return kafka_->group(); });
+  add("poller", {"advertised"}, [this] {
+    if (!from_analytics_ && !given("function")) {
+      return Finding::skipped("neither --from-analytics nor --function was given");
+    }
+    return walk_.walk_for == WalkFor::kProduce ? Finding::skipped("a producer has no mapping") : kafka_->poller();
+  });
 }
 
 void DoctorCommand::add_table_hops(std::vector<Hop>& hops) {
@@ -248,6 +258,7 @@ void DoctorCommand::add_table_hops(std::vector<Hop>& hops) {
   add("table", std::move(needs), [this] { return table_->look(); });
   add("write", {"table"}, [this] { return table_->write(); });
   add("position", {"read", "table"}, [this] {
+    if (walk_.walk_for == WalkFor::kProduce) return Finding::skipped("a producer has no position");
     if (!kafka_ || kafka_->target().topic.empty()) return Finding::skipped("no --topic was given");
     return kafka_->position(table_->checkpoints());
   });
@@ -326,6 +337,7 @@ CommandSpec doctor_command() {
        {"a table alone", "culvert doctor --table sqlite:windows.db"},
        {"from the account that consumes, by the stream account's hand-over",
         "culvert doctor --from-analytics --connection secret:ARN -t readings -G windows --table dynamodb:windows"},
+       {"the way of a producer", "culvert doctor --for produce -b localhost:9092 -t readings"},
        {"for a program", "culvert doctor -b localhost:9092 -t readings --format json"}},
       {{0, "no hop is broken"},
        {65, "first fault: table, definition or log contradict each other"},

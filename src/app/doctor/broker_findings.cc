@@ -172,7 +172,8 @@ Seen see_tcp(const BrokerView& broker) {
                             "balancer at the broker",
                             port)},
                {"the endpoint connection was not accepted, or is in another zone than the service",
-                "accept it at the endpoint service; compare the zone ids of both sides"},
+                "accept it at the endpoint service (accepted_endpoints of the stream root); compare the zone ids of "
+                "both sides"},
                {"there is no route, or the address is no longer the broker's",
                 "check the route table; compare the address with the endpoint's or broker's present one"}}};
     case TcpFault::kUnreachable:

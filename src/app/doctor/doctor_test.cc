@@ -9,6 +9,7 @@
 #include "app/doctor/hops.h"
 #include "app/doctor/kafka.h"
 #include "app/doctor/output.h"
+#include "app/doctor/rights.h"
 
 namespace culvert {
 namespace {
@@ -167,6 +168,39 @@ TEST(KafkaWire, ReleasesByTheRangeOfFetch) {
   EXPECT_EQ(release(4, 17), "Kafka 4.0");
   EXPECT_EQ(release(4, 18), "Kafka 4.1 or later");
   EXPECT_EQ(release(4, 99), "Kafka 4.1 or later");
+}
+
+TEST(DoctorRights, ALineIsForOneShellAndOneName) {
+  const std::string line = "let an administrator grant ";
+  EXPECT_EQ(acl_command("b-1.example:9096", "User:culvert", {"Read", "topic", "telemetry"}),
+            line +
+                "Read: kafka-acls.sh --bootstrap-server b-1.example:9096 --command-config ADMIN.properties --add "
+                "--allow-principal User:culvert --operation Read --topic telemetry");
+  EXPECT_EQ(acl_command("b:1", "User:CN=a b,O=it's", {"Write", "group", "g h"}),
+            line +
+                "Write: kafka-acls.sh --bootstrap-server b:1 --command-config ADMIN.properties --add "
+                "--allow-principal 'User:CN=a b,O=it'\\''s' --operation Write --group 'g h'");
+  EXPECT_EQ(acl_command("b:1", "", {"DescribeConfigs", "cluster"}),
+            line +
+                "DescribeConfigs: kafka-acls.sh --bootstrap-server b:1 --command-config ADMIN.properties --add "
+                "--allow-principal User:NAME --operation DescribeConfigs --cluster");
+}
+
+TEST(DoctorRights, WhereIamDecidesTheActionsAndTheResourceAreNamed) {
+  const std::string arn = "arn:aws:kafka:eu-central-1:111111111111:";
+  const std::string end = " in this identity's policy, and in the cluster's where it belongs to another account";
+  const std::string cluster = arn + "cluster/telemetry/4f-5";
+  EXPECT_EQ(
+      iam_statement(cluster, {"Read", "topic", "readings"}),
+      "allow kafka-cluster:ReadData and kafka-cluster:DescribeTopic on " + arn + "topic/telemetry/4f-5/readings" + end);
+  EXPECT_EQ(iam_statement(cluster, {"Write", "topic", "readings"}),
+            "allow kafka-cluster:WriteData and kafka-cluster:DescribeTopic on " + arn +
+                "topic/telemetry/4f-5/readings" + end);
+  EXPECT_EQ(iam_statement(cluster, {"Read", "group", "windows"}),
+            "allow kafka-cluster:AlterGroup and kafka-cluster:DescribeGroup on " + arn +
+                "group/telemetry/4f-5/windows" + end);
+  EXPECT_EQ(iam_statement("", {"Read", "topic", "readings"}),
+            "allow kafka-cluster:ReadData and kafka-cluster:DescribeTopic on topic 'readings' of the cluster" + end);
 }
 
 }  // namespace

@@ -59,6 +59,22 @@ probe::TlsSettings DoctorKafka::tls_settings() const {
           property("ssl.keystore.password")};
 }
 
+bool DoctorKafka::by_iam() const { return lowered(settings_.mechanism) == "oauthbearer"; }
+
+std::string DoctorKafka::principal() const {
+  if (const std::string user = property("sasl.username"); uses_login(protocol_) && !user.empty()) return "User:" + user;
+  if (!uses_login(protocol_) && settings_.tls) {
+    const std::string subject = settings_.tls->own_subject();
+    return subject.empty() ? "" : "User:" + subject;
+  }
+  return "";
+}
+
+std::string DoctorKafka::grant(const MissingRight& right) const {
+  if (by_iam()) return iam_statement(options_.cluster_arn, right);
+  return acl_command(brokers_.front().where.text(), principal(), right);
+}
+
 Result<void> DoctorKafka::check() {
   auto servers = parse_bootstrap(target_.bootstrap_servers);
   if (!servers) return servers.error().within("--bootstrap-server");
@@ -160,10 +176,13 @@ Finding DoctorKafka::topic() {
   const auto topic = admin_->topic(target_.topic, options_.timeout);
   if (!topic) {
     if (topic.error().kind == ErrorKind::kPermission) {
-      return Finding::failed(ErrorKind::kPermission, fmt::format("topic '{}': access is refused", target_.topic),
-                             {{"the user has no DESCRIBE on the topic", "grant READ and DESCRIBE on it to this user"},
-                              {"the topic does not exist: brokers do not tell that to strangers",
-                               "check the name, or create it (culvert produce --create-topic N)"}});
+      return Finding::failed(
+          ErrorKind::kPermission, fmt::format("topic '{}': access is refused", target_.topic),
+          {{fmt::format("the user has neither {} nor DESCRIBE on the topic",
+                        options_.walk_for == WalkFor::kConsume ? "READ" : "WRITE"),
+            grant({options_.walk_for == WalkFor::kConsume ? "Read" : "Write", "topic", target_.topic})},
+           {"the topic does not exist: brokers do not tell that to strangers",
+            "check the name, or create it (culvert produce --create-topic N)"}});
     }
     if (topic.error().kind == ErrorKind::kConfiguration) {
       return Finding::failed(
@@ -215,7 +234,36 @@ Result<void> DoctorKafka::read_one(PartitionId partition, Offset first) {
                   target_.topic, partition.value(), seconds_text(options_.timeout)));
 }
 
+Finding DoctorKafka::send() {
+  if (options_.walk_for != WalkFor::kProduce) return Finding::skipped("--for produce was not given");
+  if (target_.topic.empty()) return Finding::skipped("no --topic was given");
+  const auto may = admin_->may_write(target_.topic, options_.timeout);
+  if (!may) return Finding::of(may.error());
+  if (*may == kafka::Right::kDenied) {
+    return Finding::failed(ErrorKind::kPermission,
+                           fmt::format("topic '{}' may be seen but not written to", target_.topic),
+                           {{"the user has no WRITE on the topic", grant({"Write", "topic", target_.topic})}});
+  }
+  return Finding::passed(*may == kafka::Right::kGranted ? fmt::format("'{}' may be written to", target_.topic)
+                                                        : "the brokers do not tell whether it may be written to");
+}
+
+Finding DoctorKafka::poller() {
+  if (!uses_login(protocol_) || by_iam()) {
+    return Finding::skipped("a mapping logs in here by its function's role, or not at all: that is not this identity");
+  }
+  const auto may = admin_->may_read_settings(options_.timeout);
+  if (may) return Finding::passed("the brokers tell their settings, as Lambda's pollers ask for");
+  if (may.error().kind != ErrorKind::kPermission) return Finding::of(may.error());
+  return Finding::failed(
+      ErrorKind::kPermission, "the brokers do not tell this user their settings, which Lambda's pollers ask for",
+      {{"the user has no DESCRIBE_CONFIGS on the cluster: a mapping that logs in as it says 'Cluster "
+        "failed to authorize Lambda' (culvert consume does without)",
+        grant({"DescribeConfigs", "cluster"})}});
+}
+
 Finding DoctorKafka::read() {
+  if (options_.walk_for == WalkFor::kProduce) return Finding::skipped("a producer reads nothing");
   if (target_.topic.empty()) return Finding::skipped("no --topic was given");
   const auto topic = admin_->topic(target_.topic, options_.timeout);
   if (!topic) return Finding::of(topic.error());
@@ -239,13 +287,14 @@ Finding DoctorKafka::read() {
     if (read.error().kind != ErrorKind::kPermission) return Finding::of(read.error());
     return Finding::failed(
         ErrorKind::kPermission, fmt::format("topic '{}' may be seen but not read", target_.topic),
-        {{"the user has DESCRIBE on the topic, but no READ", "grant READ on the topic to this user"}});
+        {{"the user has DESCRIBE on the topic, but no READ", grant({"Read", "topic", target_.topic})}});
   }
   return Finding::passed(fmt::format("{} records in the log{}", records,
                                      topic_log_.topic_id.empty() ? "" : "; topic id " + topic_log_.topic_id));
 }
 
 Finding DoctorKafka::group() {
+  if (options_.walk_for == WalkFor::kProduce) return Finding::skipped("a producer has no group");
   if (target_.group.empty()) return Finding::skipped("no --group was given");
   // On a young cluster, or while a coordinator moves, the group has none for a moment.
   constexpr Millis kPause{100};
@@ -255,23 +304,23 @@ Finding DoctorKafka::group() {
     std::this_thread::sleep_for(kPause);
     group = admin_->group(target_.group, options_.timeout);
   }
-  const std::vector<Cause> grant{
-      {"the user has no READ on the group", fmt::format("grant READ on group '{}' to this user", target_.group)},
+  const std::vector<Cause> causes{
+      {"the user has no READ on the group", grant({"Read", "group", target_.group})},
       {"the group's name is another one", "compare --group with the rights that the stream account grants"}};
   if (!group) {
     if (group.error().kind != ErrorKind::kPermission) return Finding::of(group.error());
-    return Finding::failed(ErrorKind::kPermission, fmt::format("group '{}': access is refused", target_.group), grant);
+    return Finding::failed(ErrorKind::kPermission, fmt::format("group '{}': access is refused", target_.group), causes);
   }
-  if (group->may_read == kafka::GroupRight::kDenied) {
+  if (group->may_read == kafka::Right::kDenied) {
     return Finding::failed(ErrorKind::kPermission, fmt::format("group '{}' may be seen but not joined", target_.group),
-                           grant);
+                           causes);
   }
   const bool unused = group->state == "Dead";
   return Finding::passed(fmt::format("'{}' {}{}", target_.group,
                                      unused ? "has not been used yet"
                                             : fmt::format("is {} with {} member{}", lowered(group->state),
                                                           group->members, group->members == 1 ? "" : "s"),
-                                     group->may_read == kafka::GroupRight::kUnknown
+                                     group->may_read == kafka::Right::kUnknown
                                          ? "; the brokers do not tell whether it may be joined"
                                          : "; it may be joined"));
 }

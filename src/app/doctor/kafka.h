@@ -20,9 +20,12 @@
 #include "app/cli/option_groups.h"
 #include "app/doctor/brokers.h"
 #include "app/doctor/hops.h"
+#include "app/doctor/rights.h"
 #include "pipeline/checkpoint.h"
 
 namespace culvert {
+
+enum class WalkFor : std::uint8_t { kConsume, kProduce };
 
 struct DoctorKafkaOptions {
   Millis timeout{5'000};
@@ -30,6 +33,8 @@ struct DoctorKafkaOptions {
   bool private_addresses = false;
   std::optional<Millis> idle_timeout;  // of load balancers on the way; absent: none is known of
   std::int64_t generation = 1;
+  WalkFor walk_for = WalkFor::kConsume;
+  std::string cluster_arn;  // where the hand-over names it, for the rights of an AWS identity
 };
 
 // What is known of the topic's log, for the position hop.
@@ -59,7 +64,10 @@ class DoctorKafka {
   Finding advertised(std::chrono::sys_seconds now);
   Finding topic();
   Finding read();
+  Finding send();
   Finding group();
+  // What Lambda's pollers ask for beside READ, where they log in as this client does.
+  Finding poller();
   Finding position(const std::vector<PartitionCheckpoint>& checkpoints);
   Finding idle();
 
@@ -68,6 +76,9 @@ class DoctorKafka {
  private:
   [[nodiscard]] std::string property(const std::string& name) const;
   [[nodiscard]] probe::TlsSettings tls_settings() const;
+  [[nodiscard]] bool by_iam() const;
+  [[nodiscard]] std::string principal() const;
+  [[nodiscard]] std::string grant(const MissingRight& right) const;
   Result<void> read_one(PartitionId partition, Offset first);
 
   const KafkaTarget target_;

@@ -309,6 +309,11 @@ class KafkaCluster:
         self._rules -= self.admin("delete-acls", f"User:{user}")["deleted"]
         self._wait_rules()
 
+    def rules_changed(self, by):
+        """So many rules were made (or removed) by somebody else: waits until every running node applies them."""
+        self._rules += by
+        self._wait_rules()
+
     def _wait_rules(self):
         for node in self.nodes:
             if node.alive:

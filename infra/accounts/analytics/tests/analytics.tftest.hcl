@@ -176,6 +176,23 @@ run "another_region_is_refused" {
   expect_failures = [var.connection_secret_arn, var.credentials_secret_arn]
 }
 
+run "values_that_aws_would_refuse_are_refused_before_anything_is_made" {
+  command = plan
+
+  variables {
+    account_id              = "22222222222"
+    connection_secret_arn   = run.stream.connection_secret_arn
+    credentials_secret_arn  = run.stream.credentials_secret_arn
+    lag_records_max         = 0
+    log_level               = "LOUD"
+    log_retention_days      = 31
+    memory_mib              = 64
+    recovery_window_in_days = 3
+  }
+
+  expect_failures = [var.account_id, var.lag_records_max, var.log_level, var.log_retention_days, var.memory_mib, var.recovery_window_in_days]
+}
+
 run "a_secret_by_name_is_refused" {
   command = plan
 

@@ -122,6 +122,29 @@ run "another_path_is_refused" {
   expect_failures = [var.path]
 }
 
+run "values_that_aws_would_refuse_are_refused_before_anything_is_made" {
+  command = plan
+
+  variables {
+    account_id              = "11111111111"
+    broker_storage_gib      = 0
+    log_retention_days      = 31
+    recovery_window_in_days = 3
+  }
+
+  expect_failures = [var.account_id, var.broker_storage_gib, var.log_retention_days, var.recovery_window_in_days]
+}
+
+run "a_region_of_another_partition_is_refused" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
 run "a_missing_package_is_refused" {
   command = plan
 

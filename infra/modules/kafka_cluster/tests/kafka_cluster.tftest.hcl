@@ -135,6 +135,16 @@ run "closed_and_encrypted" {
   }
 
   assert {
+    condition     = aws_msk_cluster.this.enhanced_monitoring == "DEFAULT"
+    error_message = "No metric may be paid for that no alarm watches: the levels above DEFAULT cost by the metric, broker and topic."
+  }
+
+  assert {
+    condition     = strcontains(tolist(aws_cloudwatch_metric_alarm.writes_refused.metric_query)[0].expression, "MAX(UnderMinIsrPartitionCount) FROM SCHEMA(\"AWS/Kafka\", \"Broker ID\", \"Cluster Name\")")
+    error_message = "Refused writes must be told from what Amazon MSK counts for each broker."
+  }
+
+  assert {
     condition     = length(aws_msk_cluster_policy.this) == 0
     error_message = "Nobody from outside may connect to the cluster unless multi_vpc is on."
   }
