@@ -80,6 +80,7 @@ module "network" {
 # ---- who may reach what: one group for the function, one for the mapping's pollers ----
 
 resource "aws_security_group" "function" {
+  #checkov:skip=CKV2_AWS_5:attached by the function of module stream_function, which is given its id
   name_prefix = "${var.application_name}-function-"
   description = "The function of ${var.application_name}: nothing comes in"
   vpc_id      = module.network.vpc_id
