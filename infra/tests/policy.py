@@ -139,7 +139,8 @@ def printed_policy_problem(deployment, listed, path):
     policy = root.outputs()[listed["output"]]
     problems = differences(granted_by(policy), expected_of(listed, State(root, path), path))
     for statement in json.loads(policy)["Statement"]:
-        if "*" in str(statement["Resource"]) and "kms:EncryptionContext:SecretARN" not in str(statement.get("Condition")):
+        narrowed = "kms:EncryptionContext:SecretARN" in str(statement.get("Condition"))
+        if "*" in str(statement["Resource"]) and not narrowed:
             problems.append(f"{statement['Sid']}: a wildcard that no condition narrows")
     return "\n".join(problems) or None
 

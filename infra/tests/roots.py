@@ -419,7 +419,8 @@ def long_running_consumers_get_a_way(worlds):
         _, plan = worlds.shared(path).analytics.command("plan", "-no-color", "-state=telemetry.tfstate",
                                                         client_security_group_ids={"daemon": "sg-0123456789abcdef0"})
         missing = [made[path].format(way) for way in ("ingress", "egress") if made[path].format(way) not in plan]
-        for thing in ("endpoint.interface[\"secretsmanager\"]", "security_group_ingress_rule.interface_endpoints[\"daemon\"]",
+        for thing in ("endpoint.interface[\"secretsmanager\"]",
+                      "security_group_ingress_rule.interface_endpoints[\"daemon\"]",
                       "security_group_egress_rule.interface_endpoints[\"daemon\"]"):
             missing += [] if f"module.network.aws_vpc_{thing}" in plan else [thing]
         if missing or "Plan: 6 to add, 0 to change, 0 to destroy" not in plan:

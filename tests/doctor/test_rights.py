@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rights on a real Kafka whose authorizer knows no more than it was told: each that is missing is named with the line that
-grants it, the line is run by Kafka's own kafka-acls.sh, and with the last one everything works."""
+"""Rights on a real Kafka whose authorizer knows no more than it was told: each that is missing is named with the line
+that grants it, the line is run by Kafka's own kafka-acls.sh, and with the last one everything works."""
 import re
 import shlex
 import subprocess
@@ -100,7 +100,8 @@ class Rights(DoctorCase):
                     self.assertEqual(self.grant(hops[hop]), words)
 
         # Neither may do what the other does, nor anything beside its own names.
-        self.broken("topic", *consumer, "-t", "other", "-G", GROUP, expect=77, found="access is refused", remedy=r"(?m)--topic other$")
+        self.broken("topic", *consumer, "-t", "other", "-G", GROUP, expect=77, found="access is refused",
+                    remedy=r"(?m)--topic other$")
         self.broken("group", *consumer, "-t", TOPIC, "-G", "other", expect=77, found="access is refused",
                     remedy=r"(?m)--group other$")
         self.broken("send", "--for", "produce", *consumer, "-t", TOPIC, expect=77, found="seen but not written to",

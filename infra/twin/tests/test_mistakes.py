@@ -77,7 +77,7 @@ class Mistakes(RunningTwin):
         self.assertIn("the stream root has no input accepted_endpoint (it has accepted_endpoints)", said)
 
     def test_the_administrators_script_gives_the_consumer_its_rights(self):
-        """Taken away, then given by the script that the stream root prints, run by Kafka's own tool: the same as before."""
+        """Taken away, then given by the script that the stream root prints, by Kafka's own tool: the same as before."""
         state = self.applied()
         script = self.place.folder / "run" / "acls.sh"
         script.write_text(state.outputs["stream"]["acl_script"])
