@@ -86,6 +86,10 @@ class Tables(DoctorCase):
         self.mapping({"State": "Enabled", "LastProcessingResult": "PROBLEM: Connection error."}, expect=69,
                      found="PROBLEM: Connection error", remedy="security group")
 
+    def test_mapping_lacks_a_right(self):
+        self.mapping({"State": "Enabled", "LastProcessingResult": "PROBLEM: Cluster failed to authorize Lambda"},
+                     expect=77, found="failed to authorize Lambda", remedy="hops read, group and poller")
+
     def mapping(self, state, **expected):
         body = {"EventSourceMappings": [{"UUID": "u-1", "FunctionArn": "arn:aws:lambda:x:y:function:f", **state}]}
         self.broken("mapping", *TABLE, "--function", "f", env=self.lambda_says((200, body)), **expected)

@@ -129,6 +129,14 @@ Finding mapping_finding(std::span<const aws::EventSourceMapping> mappings, const
                              "enable it (aws lambda "
                              "update-event-source-mapping --enabled), or apply the analytics root again"}});
   }
+  if (found->last_result.starts_with("PROBLEM") && found->last_result.find("authorize") != std::string::npos) {
+    return Finding::failed(
+        ErrorKind::kPermission, fmt::format("{}, but its last result is: {}", what, found->last_result),
+        {{"the user that it logs in as lacks a right: Read on the topic, Read on the group, or DescribeConfigs on the "
+          "cluster, which Lambda asks for beside",
+          "run doctor as that user (--credentials, and -G of the mapping): the hops read, group and poller name it; "
+          "the stream root's acl_script gives all three"}});
+  }
   if (found->last_result.starts_with("PROBLEM")) {
     return Finding::failed(
         ErrorKind::kUnavailable, fmt::format("{}, but its last result is: {}", what, found->last_result),
