@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -299,9 +300,21 @@ json::value delete_records(const Admin& admin, const std::string& topic, int par
 
 // By a consumer of that group, not by ListConsumerGroupOffsets: librdkafka 2.8.0 dereferences a null pointer when that
 // is called on a producer's handle while the group's coordinator moves or starts.
+// A group that is new, or whose coordinator moves, has none for a moment.
+bool coordinator_is_settling(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR_NOT_COORDINATOR || code == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+         code == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
 json::value group_offsets(const Admin& consumer, const std::string& group, const std::string& topic) {
   const auto partitions = all_partitions(consumer, topic, RD_KAFKA_OFFSET_INVALID);
-  check("group-offsets " + group, rd_kafka_committed(consumer.client(), partitions.get(), consumer.timeout_ms()));
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(consumer.timeout_ms());
+  auto code = rd_kafka_committed(consumer.client(), partitions.get(), consumer.timeout_ms());
+  while (coordinator_is_settling(code) && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    code = rd_kafka_committed(consumer.client(), partitions.get(), consumer.timeout_ms());
+  }
+  check("group-offsets " + group, code);
   return offsets_object("group-offsets " + group, partitions.get());
 }
 
