@@ -201,6 +201,14 @@ std::optional<DeviceDetail> DeviceStore::detail(const DeviceId& device) const {
   return detail;
 }
 
+void DeviceStore::clear() {
+  const std::lock_guard lock(mutex_);
+  devices_.clear();
+  windows_ = 0;
+  trimmed_at_ = 0;
+  closed_until_.clear();
+}
+
 std::size_t DeviceStore::devices() const {
   const std::lock_guard lock(mutex_);
   return devices_.size();

@@ -91,6 +91,9 @@ class DeviceStore {
   };
   void put(const Put& put);
 
+  // Forgets everything: the table it was about is no more.
+  void clear();
+
   // Windows of that partition that end at or before it are closed.
   void close_until(PartitionId partition, EventTime watermark);
 

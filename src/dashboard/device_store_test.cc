@@ -34,6 +34,20 @@ TEST(DeviceStoreTest, OverlappingWindowsOfOneFlushMakeOneTailPoint) {
   EXPECT_EQ(store.detail(DeviceId{1})->windows.size(), 3U);
 }
 
+TEST(DeviceStoreTest, ClearedItKnowsNothingAndBeginsAnew) {
+  DeviceStore store;
+  store.put(put_of(1, 0, {10}, 100, 1));
+  store.put(put_of(2, 0, {10}, 100, 1));
+  store.close_until(PartitionId{0}, EventTime{1'000});
+  store.clear();
+  EXPECT_EQ(store.devices(), 0U);
+  EXPECT_EQ(store.windows(), 0U);
+  EXPECT_FALSE(store.detail(DeviceId{1}));
+  store.put(put_of(2, 0, {10}, 200, 2));
+  EXPECT_EQ(store.page({}).devices, 1U);
+  EXPECT_FALSE(store.detail(DeviceId{2})->windows[0].closed) << "the watermark was the other table's";
+}
+
 TEST(DeviceStoreTest, SameWindowAgainIsNoNews) {
   DeviceStore store;
   store.put(put_of(1, 0, {10}, 100, 1));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is served over HTTP, against its own descriptions: the OpenAPI document, promtool, the packaged dashboards."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -168,10 +170,16 @@ class Api(Served):
         status = json.loads(self.get("/api/v1/status")[2])
         self.assertEqual(status["state"], "unreachable")
         self.assertIn("No such file or directory", status["note"])
-        with SampleTable(table) as anew:
+        with SampleTable(self.folder / "anew.sqlite") as anew:
             anew.device("made anew", 1)
-        wait_until(lambda: "made anew" in self.get("/api/v1/devices?search=made")[2], 30, "the new one", process)
+        with contextlib.closing(sqlite3.connect(self.folder / "anew.sqlite")) as database:
+            database.execute("UPDATE checkpoints SET next = 1, records = 1, folded = 1")
+            database.commit()
+        os.rename(self.folder / "anew.sqlite", table)
         wait_until(lambda: self.get("/readyz")[0] == 200, 30, "ready again", process)
+        page = json.loads(self.get("/api/v1/devices")[2])
+        self.assertEqual([row["name"] for row in page["rows"]], ["made anew"], "and nothing of the old one")
+        process.wait_for("the table was made anew", 10)
 
 
 class Vendored(Served):

@@ -38,6 +38,7 @@ struct TableWatch::Look {
   std::vector<DeadLetter> newest_letters;
   bool letters_complete = true;
   bool items_cut = false;
+  bool anew = false;  // of another table than the look before
   SteadyTime begun{};
   SteadyTime done{};
 };
@@ -140,10 +141,23 @@ Result<void> TableWatch::look(Look& found) {
   auto checkpoints = table_.reader->checkpoints();
   if (!checkpoints) return checkpoints.error();
   found.checkpoints = *std::move(checkpoints);
+  found.anew = made_anew(found.checkpoints);
+  if (found.anew) board_.devices().clear();
   if (auto items = look_at_items(found); !items) return items;
   if (auto letters = look_at_letters(found); !letters) return letters;
   ++looks_;
   return {};
+}
+
+bool TableWatch::made_anew(const std::vector<PartitionCheckpoint>& checkpoints) {
+  std::map<StreamPartition, Offset> now;
+  for (const PartitionCheckpoint& at : checkpoints) now.insert_or_assign(at.where, at.checkpoint.next);
+  const bool anew = std::any_of(checkpointed_.begin(), checkpointed_.end(), [&](const auto& before) {
+    const auto found = now.find(before.first);
+    return found == now.end() || found->second < before.second;
+  });
+  checkpointed_ = std::move(now);
+  return anew;
 }
 
 TableWatch::Answer TableWatch::ask_kafka() {
@@ -230,6 +244,7 @@ void TableWatch::take(const Look& found, const Result<void>& looked) {
     return;
   }
   if (!reached) log_.info("the table is read again");
+  if (found.anew) log_.info("the table was made anew");
   table_note_ = found.items_cut ? fmt::format("only the first {} windows are shown", limits_.items_most) : "";
   now_.dead_letters = found.letters;
   now_.dead_letters_complete = found.letters_complete;
@@ -256,7 +271,7 @@ void TableWatch::take_checkpoints(const Look& found) {
     of_topic_.push_back(at.where.topic == board_.about().topic);
   }
   now_.records_per_second = 0;
-  if (looked_) {
+  if (looked_ && !found.anew) {
     const double seconds = std::chrono::duration<double>(found.done - *looked_).count();
     if (seconds > 0) now_.records_per_second = static_cast<double>(now_.records_stored - records_before) / seconds;
   }

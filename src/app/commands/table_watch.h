@@ -56,6 +56,8 @@ class TableWatch {
   void begin_look();
   void begin_asking();
   [[nodiscard]] Result<void> look(Look& found);
+  // A checkpoint never goes back, and is never removed: if one was, another table has taken the place of the one shown.
+  [[nodiscard]] bool made_anew(const std::vector<PartitionCheckpoint>& checkpoints);
   [[nodiscard]] Result<void> look_at_items(Look& found);
   [[nodiscard]] Result<void> look_at_letters(Look& found);
   [[nodiscard]] Answer ask_kafka();
@@ -86,6 +88,7 @@ class TableWatch {
 
   // The reading thread's.
   std::int64_t looks_ = 0;
+  std::map<StreamPartition, Offset> checkpointed_;  // as of the last look
   bool size_told_ = false;
   std::atomic<std::int64_t> items_read_{0};
   std::atomic<bool> stopping_{false};
