@@ -315,7 +315,7 @@ class Bridge(BridgeCase):
         self.put(0, ["hang:1"])
         bridge = self.start_bridge("--freeze")
         pid = self.wait_calls(1, bridge)[0].pid
-        self.assertEqual(bridge.stop(timeout=10), 0)
+        self.assertEqual(bridge.stop(timeout=30), 0)  # it would hang for an hour
         self.assertFalse(self.alive(pid))
         self.assertIn("come again at the next start", bridge.stderr())
 
