@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+import time
 from pathlib import Path
 
 from culvert_test.process import wait_until
@@ -134,6 +135,23 @@ class Consume(KafkaCase):
         self.assertIn('"records":0,', again.stderr.splitlines()[-1])
         self.assertEqual(self.cluster.group_offsets(self.topic, self.topic),
                          self.cluster.end_offsets(self.topic))
+        self.verify()
+
+    def test_stop_does_not_wait_for_a_table_that_somebody_keeps_locked(self):
+        self.make_topic(2)
+        self.produce("--devices", 20, *HARD, count=1_000)
+        consumer = self.start_consumer("consumer", "--flush-interval", "50ms")
+        self.wait_checkpointed(1_000, 60, "everything is in the table", consumer)
+        with contextlib.closing(sqlite3.connect(self.table.removeprefix("sqlite:"), isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            self.produce("--devices", 20, *HARD, count=1_000)
+            consumer.wait_for("a flush did not finish and is tried again.*database is locked", 60)
+            time.sleep(3)  # the next flush waits by now, and the one after it would begin just before the stop's end
+            begun = time.monotonic()
+            self.assertEqual(consumer.stop(timeout=30), 0, consumer.tail())
+            self.assertLess(time.monotonic() - begun, 12, consumer.tail())
+        self.assertEqual(self.checkpointed(), 1_000)
+        self.consume_to_end()
         self.verify()
 
     def test_service_manager_is_told_and_a_signal_shows_the_state(self):

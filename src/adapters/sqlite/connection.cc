@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -64,6 +65,17 @@ Explanation explain(int code) {
   }
 }
 
+// SQLite's own busy handler cannot be ended from another thread.  Zero: give up.
+int wait_for_lock(void* patience, int attempts) {
+  constexpr int kShortPauses = 20;  // 1 + 2 + .. + 20 ms, then 20 ms each
+  const auto& limits = *static_cast<const Patience*>(patience);
+  const int shorter = std::min(attempts, kShortPauses);
+  const Millis waited{shorter * (shorter + 1) / 2 + (attempts - shorter) * kShortPauses};
+  if (limits.over || waited >= limits.most) return 0;
+  sqlite3_sleep(std::min(attempts + 1, kShortPauses));
+  return 1;
+}
+
 // SQLite counts its memory under a lock that every allocation takes; nobody asks for the count, and without it a flush
 // is a twelfth faster.  It must be said before the first file is opened.
 void count_no_memory() {
@@ -110,7 +122,7 @@ Result<void> Connection::open_handle(const std::string& name, int flags) {
     }
   }
   if (code != SQLITE_OK) return error(code, "open it");
-  sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout_.count()));
+  sqlite3_busy_handler(handle, wait_for_lock, patience_.get());
   // The file comes from outside: nothing in its schema may call functions with side effects or alter the schema.
   sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);

@@ -10,6 +10,7 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -36,13 +37,20 @@ struct Frozen {
   friend bool operator==(const Frozen&, const Frozen&) = default;
 };
 
+// How long a lock of another process is waited for.
+struct Patience {
+  explicit Patience(Millis longest) : most(longest) {}
+  const Millis most;
+  std::atomic<bool> over{false};  // set from any thread: nothing is waited for any more
+};
+
 class Connection {
  public:
   [[nodiscard]] static Result<Connection> open_file(const std::filesystem::path& path, Access access,
                                                     Millis busy_timeout);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] Millis busy_timeout() const { return busy_timeout_; }
+  [[nodiscard]] const std::shared_ptr<Patience>& patience() const { return patience_; }
   [[nodiscard]] sqlite3* handle() const { return handle_.get(); }
   // Runs one or more statements whose rows nobody reads.
   [[nodiscard]] Result<void> run(const char* sql);
@@ -59,7 +67,8 @@ class Connection {
   struct Close {
     void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
   };
-  Connection(std::filesystem::path path, Millis busy_timeout) : path_(std::move(path)), busy_timeout_(busy_timeout) {}
+  Connection(std::filesystem::path path, Millis busy_timeout)
+      : path_(std::move(path)), patience_(std::make_shared<Patience>(busy_timeout)) {}
   [[nodiscard]] Result<void> open_handle(const std::string& name, int flags);
   // Reads the schema once: only then does SQLite look at the file and its log.
   [[nodiscard]] Result<void> probe();
@@ -71,7 +80,7 @@ class Connection {
   [[nodiscard]] std::filesystem::path folder() const { return path_.has_parent_path() ? path_.parent_path() : "."; }
 
   std::filesystem::path path_;
-  Millis busy_timeout_{0};
+  std::shared_ptr<Patience> patience_;  // outlives the handle, which asks it
   std::unique_ptr<sqlite3, Close> handle_;
   std::optional<Frozen> frozen_;
 };

@@ -100,7 +100,7 @@ Result<bool> try_create(Connection& connection, const Definition& definition) {
 // SQLite does not wait for a lock when the journal mode is changed, busy timeout or not, so the waiting is done here.
 Result<void> create_if_empty(Connection& connection, const Definition& definition) {
   constexpr Millis kPause{20};
-  for (Millis waited{0}; waited <= connection.busy_timeout(); waited += kPause) {
+  for (Millis waited{0}; waited <= connection.patience()->most; waited += kPause) {
     auto created = try_create(connection, definition);
     if (!created) return created.error();
     if (*created) return {};

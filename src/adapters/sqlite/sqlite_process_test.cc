@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <future>
 #include <random>
 #include <string_view>
 #include <thread>
@@ -196,6 +197,28 @@ TEST(SqliteProcesses, FileLockedTooLongIsRetriableAndChangesNothing) {
   EXPECT_EQ(holder.wait(), 0);
   EXPECT_FALSE((*table)->flush(numbered_flush(1)).error);
   for (const int end : {ready[0], ready[1], release[0], release[1]}) ::close(end);
+}
+
+// A daemon that is told to stop must not wait for a program that has stopped with the lock in its hands.
+TEST(SqliteProcesses, InterruptEndsTheWaitForALock) {
+  const TempFolder folder;
+  const auto path = folder / "t.sqlite";
+  const auto table = try_open(path, OpenMode::kCreate, Millis{40'000});
+  ASSERT_TRUE(table.ok()) << table.error().message;
+  auto holder = Connection::open_file(path, Access::kWrite, Millis{100});
+  ASSERT_TRUE(holder.ok() && holder->run("BEGIN IMMEDIATE").ok());
+  auto waiting = std::async(std::launch::async, [&] { return (*table)->flush(numbered_flush(1)); });
+  EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds{200}), std::future_status::timeout);
+  (*table)->interrupt();
+  ASSERT_EQ(waiting.wait_for(std::chrono::seconds{20}), std::future_status::ready);
+  for (const FlushResult& refused : {waiting.get(), (*table)->flush(numbered_flush(1))}) {
+    ASSERT_TRUE(refused.error);
+    EXPECT_TRUE(refused.error->retriable);
+    EXPECT_EQ(refused.error->kind, ErrorKind::kTryAgain);
+    EXPECT_EQ(refused.checkpoint.status, PutStatus::kNotTried);
+  }
+  ASSERT_TRUE(holder->run("ROLLBACK").ok());
+  EXPECT_FALSE((*table)->flush(numbered_flush(1)).error) << "what needs no waiting is done";
 }
 
 TEST(SqliteProcesses, FileSizeLimitIsFatalAndKeepsWholeFlushes) {

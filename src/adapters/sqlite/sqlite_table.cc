@@ -229,8 +229,7 @@ Result<void> SqliteTable::put_checkpoint(const StreamPartition& where, const Che
 
 Result<void> SqliteTable::follow_name() {
   if (writable_ || connection_.check_in_place()) return {};
-  OpenOptions options{
-      .mode = OpenMode::kReadOnly, .definition = definition_, .busy_timeout = connection_.busy_timeout()};
+  OpenOptions options{.mode = OpenMode::kReadOnly, .definition = definition_, .busy_timeout = patience_->most};
   auto now = open(connection_.path(), options);
   if (!now) return now.error();
   statements_ = std::move((*now)->statements_);

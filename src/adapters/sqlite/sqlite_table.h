@@ -60,6 +60,9 @@ class SqliteTable final : public AggregateTable, public TableReader {
   Result<std::vector<std::optional<Image>>> load(std::span<const ItemKey> keys) override;
   Result<std::optional<Checkpoint>> load_checkpoint(const StreamPartition& where) override;
 
+  // Locks of other processes are not waited for any more.
+  void interrupt() override { patience_->over = true; }
+
   // Each scan sees one state of the table, that of its first row.  `visit` must not call the table.
   Result<void> scan_items(const ItemFilter& filter, const std::function<bool(const StoredItem&)>& visit) override;
   Result<std::vector<PartitionCheckpoint>> checkpoints() override;
@@ -76,7 +79,7 @@ class SqliteTable final : public AggregateTable, public TableReader {
   };
 
   SqliteTable(Connection connection, Definition definition)
-      : connection_(std::move(connection)), definition_(std::move(definition)) {}
+      : patience_(connection.patience()), connection_(std::move(connection)), definition_(std::move(definition)) {}
   [[nodiscard]] Result<void> prepare(bool writable);
 
   // Each returns nothing but the error that ends the transaction.
@@ -94,6 +97,7 @@ class SqliteTable final : public AggregateTable, public TableReader {
   void roll_back();
   void check_key(const ItemKey& key) const;
 
+  const std::shared_ptr<Patience> patience_;  // of the connection it was made with; a reader waits for no lock
   std::mutex mutex_;
   Connection connection_;
   Definition definition_;
