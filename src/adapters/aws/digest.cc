@@ -63,11 +63,10 @@ Digest hmac_sha256(std::string_view key, std::string_view data) {
   std::array<char, kBlock> outer{};
   const Digest hashed = key.size() > kBlock ? sha256(key) : Digest{};
   const std::string_view material = key.size() > kBlock ? as_text(hashed) : key;
-  for (std::size_t i = 0; i < kBlock; ++i) {
-    const char byte = i < material.size() ? material[i] : '\0';
-    inner.at(i) = static_cast<char>(byte ^ 0x36);
-    outer.at(i) = static_cast<char>(byte ^ 0x5c);
-  }
+  material.copy(inner.data(), kBlock);
+  material.copy(outer.data(), kBlock);
+  for (char& byte : inner) byte = static_cast<char>(byte ^ 0x36);
+  for (char& byte : outer) byte = static_cast<char>(byte ^ 0x5c);
   Hasher& h = hasher();
   h.begin();
   h.add({inner.data(), inner.size()});
@@ -79,13 +78,19 @@ Digest hmac_sha256(std::string_view key, std::string_view data) {
   return h.end();
 }
 
-std::string hex(const Digest& digest) {
-  std::string text(2 * digest.size(), '0');
-  char* out = text.data();
+void append_hex(std::string& out, const Digest& digest) {
+  std::array<char, 2 * sizeof(Digest)> text{};
+  char* at = text.data();
   for (const std::uint8_t byte : digest) {
-    *out++ = kHexLower[byte >> 4];
-    *out++ = kHexLower[byte & 15];
+    *at++ = kHexLower[byte >> 4];
+    *at++ = kHexLower[byte & 15];
   }
+  out.append(text.data(), text.size());
+}
+
+std::string hex(const Digest& digest) {
+  std::string text;
+  append_hex(text, digest);
   return text;
 }
 

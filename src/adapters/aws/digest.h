@@ -19,6 +19,7 @@ using Digest = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Digest sha256(std::string_view data);
 [[nodiscard]] Digest hmac_sha256(std::string_view key, std::string_view data);
+void append_hex(std::string& out, const Digest& digest);
 [[nodiscard]] std::string hex(const Digest& digest);
 [[nodiscard]] std::string_view as_text(const Digest& digest);
 

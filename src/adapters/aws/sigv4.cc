@@ -225,12 +225,21 @@ void Signer::sign(http::Request& request, const std::string& host, const Credent
                   std::chrono::sys_seconds now) {
   if (!fits(request, host, credentials, now)) make_template(request, host, credentials, now);
   const Template& t = template_;
-  const std::string canonical = t.canonical + hex(sha256(request.body));
-  const std::string to_sign = t.to_sign + hex(sha256(canonical));
+  // Both texts in one place that is kept: a put would otherwise take memory for each text and for each digest's.
+  scratch_ = t.canonical;
+  append_hex(scratch_, sha256(request.body));
+  const Digest canonical = sha256(scratch_);
+  scratch_ = t.to_sign;
+  append_hex(scratch_, canonical);
   const Digest& key = signing_key(std::string_view(t.date).substr(0, 8), credentials);
+  const Digest signature = hmac_sha256(as_text(key), scratch_);
+  std::string authorization;
+  authorization.reserve(t.authorization.size() + 2 * signature.size());
+  authorization += t.authorization;
+  append_hex(authorization, signature);
   request.headers.push_back({"X-Amz-Date", t.date});
   if (!t.session_token.empty()) request.headers.push_back({"X-Amz-Security-Token", t.session_token});
-  request.headers.push_back({"Authorization", t.authorization + hex(hmac_sha256(as_text(key), to_sign))});
+  request.headers.push_back({"Authorization", std::move(authorization)});
 }
 
 std::string Signer::presign(std::string_view method, const std::string& host, std::string_view path, QueryPairs query,

@@ -100,6 +100,7 @@ class Signer {
   std::string region_;
   std::string service_;
   Template template_;
+  std::string scratch_;  // of sign()
   std::string key_day_;
   std::string key_secret_;
   Digest key_{};

@@ -14,6 +14,9 @@ namespace culvert::dynamodb {
 
 namespace {
 
+// A body is some eighty pieces: their lengths are known here, and need not be counted at each put.
+using namespace std::string_view_literals;
+
 // DynamoDB keeps 38 significant digits.  A sum of squares is at most kCountMost * kMicroMost^2 = 1e38 in units of
 // 1e-12. Every smaller one has at most 38 digits, and 1e38 itself is a one with zeros behind it: one significant digit.
 // A sum is at most kCountMost * kMicroMost = 1e23.
@@ -25,7 +28,7 @@ constexpr Int128 power_of_ten(int exponent) {
 static_assert(static_cast<Int128>(kCountMost) * kMicroMost.value() * kMicroMost.value() <= power_of_ten(38));
 
 void append_number(std::string& out, std::string_view name, std::string_view text) {
-  out.append("\"").append(name).append("\":{\"N\":\"").append(text).append("\"}");
+  out.append("\""sv).append(name).append("\":{\"N\":\""sv).append(text).append("\"}"sv);
 }
 
 void append_number(std::string& out, std::string_view name, std::int64_t value) {
@@ -33,41 +36,41 @@ void append_number(std::string& out, std::string_view name, std::int64_t value) 
 }
 
 void append_text(std::string& out, std::string_view name, std::string_view text) {
-  out.append("\"").append(name).append("\":{\"S\":");
+  out.append("\""sv).append(name).append("\":{\"S\":"sv);
   append_json_string(out, text);
-  out.append("}");
+  out.append("}"sv);
 }
 
 void append_binary(std::string& out, std::string_view name, std::string_view bytes) {
-  out.append("\"").append(name).append("\":{\"B\":\"");
+  out.append("\""sv).append(name).append("\":{\"B\":\""sv);
   append_base64(out, bytes);
-  out.append("\"}");
+  out.append("\"}"sv);
 }
 
 void append_fences(std::string& out, const Fences& fences) {
-  out.append("{\"M\":{");
+  out.append("{\"M\":{"sv);
   for (const Fences::Entry& entry : fences.entries()) {
-    if (out.back() != '{') out.append(",");
+    if (out.back() != '{') out.append(","sv);
     append_json_string(out, entry.name.text());
-    out.append(":{\"M\":{");
+    out.append(":{\"M\":{"sv);
     append_number(out, "next", entry.fence.next().value());
-    out.append(",\"holes\":{\"L\":[");
+    out.append(",\"holes\":{\"L\":["sv);
     for (const OffsetRange& hole : entry.fence.holes()) {
-      if (out.back() != '[') out.append(",");
+      if (out.back() != '[') out.append(","sv);
       fmt::format_to(std::back_inserter(out), R"({{"L":[{{"N":"{}"}},{{"N":"{}"}}]}})", hole.first.value(),
                      hole.next.value());
     }
-    out.append("]}}}");
+    out.append("]}}}"sv);
   }
-  out.append("}}");
+  out.append("}}"sv);
 }
 
 void append_window_start(std::string& out, EventTime start) {
-  out.append("\"window_start\":{\"S\":\"").append(format_utc(start)).append("\"}");
+  out.append("\"window_start\":{\"S\":\""sv).append(format_utc(start)).append("\"}"sv);
 }
 
-void append_value_number(std::string& out, std::string_view prefix, const std::string& stem, std::string_view text) {
-  out.append(",\"").append(prefix).append(stem).append("\":{\"N\":\"").append(text).append("\"}");
+void append_value_number(std::string& out, std::string_view prefix, std::string_view stem, std::string_view text) {
+  out.append(",\""sv).append(prefix).append(stem).append("\":{\"N\":\""sv).append(text).append("\"}"sv);
 }
 
 std::int64_t expiry_s(EventTime window_end, std::chrono::seconds retention) {
@@ -78,18 +81,18 @@ std::int64_t expiry_s(EventTime window_end, std::chrono::seconds retention) {
 }
 
 void begin_put(std::string& out, const std::string& table) {
-  out.append("{\"TableName\":\"").append(table).append("\",\"Item\":{");
+  out.append("{\"TableName\":\""sv).append(table).append("\",\"Item\":{"sv);
 }
 
 std::string_view emission_name(Emission emission) { return emission == Emission::kEarly ? "early" : "final"; }
 
 void append_progress(std::string& out, const Progress& progress) {
   if (progress.max_event_time) {
-    out.append(",");
+    out.append(","sv);
     append_number(out, "max_event_time", progress.max_event_time->value());
   }
   if (progress.max_timestamp) {
-    out.append(",");
+    out.append(","sv);
     append_number(out, "max_timestamp", progress.max_timestamp->value());
   }
   const Counts& c = progress.counts;
@@ -97,7 +100,7 @@ void append_progress(std::string& out, const Progress& progress) {
                                     {"folded", c.folded},
                                     {"late", c.late},
                                     {"dead_letters", c.dead_letters}}) {
-    out.append(",");
+    out.append(","sv);
     append_number(out, name, count);
   }
 }
@@ -127,7 +130,7 @@ void append_json_string(std::string& out, std::string_view text) {
       out += '\\';
       out += text[i];
     } else if (byte < 0x20) {
-      out.append("\\u00").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+      out.append("\\u00"sv).append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
     } else if (byte < 0x80) {
       out += text[i];
     } else {
@@ -152,7 +155,7 @@ void append_item_key(std::string& out, const ItemKey& key) {
   } else {
     append_text(out, "device_id", device.text());
   }
-  out.append(",");
+  out.append(","sv);
   append_window_start(out, key.window_start);
 }
 
@@ -163,8 +166,8 @@ std::string item_put(const TableNames& tables, const ItemFormat& format, const I
   out.reserve(1024);
   begin_put(out, tables.items);
   append_item_key(out, put.key);
-  out.append(",");
-  out.append("\"window_stop\":{\"S\":\"").append(format_utc(put.window_end)).append("\"}");
+  out.append(","sv);
+  out.append("\"window_stop\":{\"S\":\""sv).append(format_utc(put.window_end)).append("\"}"sv);
   append_value_number(out, "avg_", format.value_name, format_micro(summary.mean));
   append_value_number(out, "min_", format.value_name, format_micro(a.min));
   append_value_number(out, "max_", format.value_name, format_micro(a.max));
@@ -175,16 +178,16 @@ std::string item_put(const TableNames& tables, const ItemFormat& format, const I
   if (format.retention) {
     append_value_number(out, "", "expires_at", fmt::format_int(expiry_s(put.window_end, *format.retention)).c_str());
   }
-  out.append(",\"fences\":");
+  out.append(",\"fences\":"sv);
   append_fences(out, put.desired.fences);
   if (put.expected) {
-    out.append("},\"ConditionExpression\":\"fences = :f\",\"ExpressionAttributeValues\":{\":f\":");
+    out.append("},\"ConditionExpression\":\"fences = :f\",\"ExpressionAttributeValues\":{\":f\":"sv);
     append_fences(out, *put.expected);
-    out.append("}");
+    out.append("}"sv);
   } else {
-    out.append("},\"ConditionExpression\":\"attribute_not_exists(device_id)\"");
+    out.append("},\"ConditionExpression\":\"attribute_not_exists(device_id)\""sv);
   }
-  out.append(",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}");
+  out.append(",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}"sv);
   return out;
 }
 
@@ -194,32 +197,32 @@ std::string checkpoint_put(const TableNames& tables, const StreamPartition& wher
   out.reserve(1024);
   begin_put(out, tables.checkpoints);
   append_text(out, "stream", where.stream());
-  out.append(",");
+  out.append(","sv);
   append_number(out, "partition", where.partition.value());
-  out.append(",");
+  out.append(","sv);
   append_number(out, "start", c.start.value());
-  out.append(",");
+  out.append(","sv);
   append_number(out, "next", c.next.value());
   append_progress(out, c.progress);
   for (const auto& [name, text] : {std::pair<std::string_view, std::string>{"ranges", ranges_text(c.ranges)},
                                    {"definition", c.definition},
                                    {"emission", std::string(emission_name(c.emission))},
                                    {"topic_id", c.topic_id}}) {
-    out.append(",");
+    out.append(","sv);
     append_text(out, name, text);
   }
   if (put.expected) {
     out.append(R"(},"ConditionExpression":"#next = :next AND #ranges = :ranges",)");
     out.append(R"("ExpressionAttributeNames":{"#next":"next","#ranges":"ranges"},"ExpressionAttributeValues":{)");
     append_number(out, ":next", put.expected->next.value());
-    out.append(",");
+    out.append(","sv);
     append_text(out, ":ranges", ranges_text(put.expected->ranges));
-    out.append("}");
+    out.append("}"sv);
   } else {
     out.append(R"json(},"ConditionExpression":"attribute_not_exists(#stream)",)json");
     out.append(R"json("ExpressionAttributeNames":{"#stream":"stream"})json");
   }
-  out.append(",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}");
+  out.append(",\"ReturnValuesOnConditionCheckFailure\":\"ALL_OLD\"}"sv);
   return out;
 }
 
@@ -245,24 +248,24 @@ std::string dead_letter_put(const TableNames& tables, const DeadLetter& letter) 
   std::string out;
   begin_put(out, tables.dead_letters);
   append_text(out, "position", letter.where.name());
-  out.append(",");
+  out.append(","sv);
   append_number(out, "offset", letter.offset.value());
-  out.append(",");
+  out.append(","sv);
   append_text(out, "reason", reason_name(letter.reason));
-  out.append(",");
+  out.append(","sv);
   append_text(out, "detail", std::string_view(letter.detail).substr(0, 4'096));
   if (letter.timestamp) {
-    out.append(",");
+    out.append(","sv);
     append_number(out, "timestamp", letter.timestamp->value());
   }
   if (parts > 0) {
-    out.append(",");
+    out.append(","sv);
     append_number(out, "parts", static_cast<std::int64_t>(parts));
   }
   for (const auto& [name, bytes] :
        {std::pair<std::string_view, const std::optional<std::string>&>{"key", letter.key}, {"value", letter.value}}) {
     if (!bytes) continue;
-    out.append(",");
+    out.append(","sv);
     if (parts > 0) {
       append_number(out, fmt::format("{}_bytes", name), static_cast<std::int64_t>(bytes->size()));
     } else {
@@ -277,9 +280,9 @@ std::string dead_letter_part_put(const TableNames& tables, const DeadLetter& let
   std::string scratch;
   begin_put(out, tables.dead_letters);
   append_text(out, "position", parts_position(letter.where.name(), letter.offset));
-  out.append(",");
+  out.append(","sv);
   append_number(out, "offset", static_cast<std::int64_t>(part));
-  out.append(",");
+  out.append(","sv);
   append_binary(out, "part", part_of(letter, part, scratch));
   return out.append(kIfAbsent);
 }

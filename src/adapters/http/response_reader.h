@@ -25,6 +25,8 @@ class ResponseReader final : public boost::beast::http::basic_parser<false> {
     body_limit(static_cast<std::uint64_t>(body_bytes_most));
     eager(true);
     if (head_request) skip(true);
+    constexpr std::size_t kHeadersUsual = 8;  // DynamoDB answers with seven
+    response_.headers.reserve(kHeadersUsual);
   }
   [[nodiscard]] Response& response() { return response_; }
 
