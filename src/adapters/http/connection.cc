@@ -72,21 +72,32 @@ void Connection::connect_next() {
     const error_code no_delay = socket_.set_option(asio::ip::tcp::no_delay(true), error);
     if (no_delay) last_error_ = no_delay.message();
     state_ = State::kConnecting;
-    socket_.async_connect(peer, [self = shared_from_this(), attempt = attempt_, address](const error_code& failed) {
-      if (attempt != self->attempt_ || self->closed()) return;
-      if (failed) {
-        self->last_error_ = fmt::format("{}: {}", address.text(), failed.message());
-        self->connect_next();
-      } else {
-        self->connected();
-      }
-    });
+    socket_.async_connect(
+        peer, [self = shared_from_this(), attempt = attempt_, address, protocol = peer.protocol()](error_code failed) {
+          if (attempt != self->attempt_ || self->closed()) return;
+          if (!failed) failed = self->watch_for_reading_only(protocol);
+          if (failed) {
+            self->last_error_ = fmt::format("{}: {}", address.text(), failed.message());
+            self->connect_next();
+          } else {
+            self->connected();
+          }
+        });
     return;
   }
   // Reported later: the caller may be the pool, in the middle of opening several.
   asio::post(io_, [self = shared_from_this()] {
     if (!self->closed()) self->fail_opening(self->last_error_.empty() ? "no connection in time" : self->last_error_);
   });
+}
+
+// Once Asio has waited until a socket can be written to, which connecting is, it asks for that with every later wait as
+// well: each wait for a response would end at once, for nothing, and begin again.  Registered anew it asks for reading.
+error_code Connection::watch_for_reading_only(const asio::ip::tcp& protocol) {
+  error_code error;
+  const auto handle = socket_.release(error);
+  if (!error) socket_.assign(protocol, handle, error);
+  return error;
 }
 
 void Connection::connected() {

@@ -85,6 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class State : std::uint8_t { kConnecting, kHandshake, kIdle, kBusy, kClosed };
 
   void connect_next();
+  boost::system::error_code watch_for_reading_only(const boost::asio::ip::tcp& protocol);
   void connected();
   void step_handshake();
   void become_ready();
