@@ -71,13 +71,15 @@ std::optional<StreamPartition> read_where(const Statement& row) {
 bool possible(const Accumulator& a) {
   if (a.count < 1 || a.count > kCountMost || a.min > a.max || a.sum_squares < 0) return false;
   if (a.min.value() < -kMicroMost.value() || a.max > kMicroMost) return false;
+  const Int128 total = a.sum;  // copies: they lie in an accumulator at an address that no reference may be bound to
+  const Int128 squares = a.sum_squares;
   const Int128 least = static_cast<Int128>(a.min.value()) * a.count;
   const Int128 most = static_cast<Int128>(a.max.value()) * a.count;
-  if (a.sum < least || most < a.sum) return false;
+  if (total < least || most < total) return false;
   // Cauchy: count * sum of squares >= sum^2, in more than 128 bits.
   using Wide = boost::multiprecision::int256_t;
-  const Wide sum = a.sum;
-  return Wide{a.sum_squares} * a.count >= sum * sum;
+  const Wide sum{total};
+  return Wide{squares} * a.count >= sum * sum;
 }
 
 }  // namespace
