@@ -13,26 +13,6 @@ namespace culvert {
 
 namespace {
 
-// What came to the counters since `before`.
-PipelineStats difference(PipelineStats after, const PipelineStats& before) {
-  after.read -= before.read;
-  after.filtered -= before.filtered;
-  after.generation -= before.generation;
-  after.held -= before.held;
-  after.adopted -= before.adopted;
-  after.durable.records -= before.durable.records;
-  after.durable.folded -= before.durable.folded;
-  after.durable.late -= before.durable.late;
-  after.durable.dead_letters -= before.durable.dead_letters;
-  after.fence_filtered -= before.fence_filtered;
-  after.late_partly -= before.late_partly;
-  after.puts -= before.puts;
-  after.conflicts -= before.conflicts;
-  after.unknown -= before.unknown;
-  for (std::size_t i = 0; i < after.dead_letters.size(); ++i) after.dead_letters.at(i) -= before.dead_letters.at(i);
-  return after;
-}
-
 class FunctionBatch {
  public:
   FunctionBatch(AggregateTable& table, const PipelineOptions& options, Decoder& decoder, const StreamPartition& where,
@@ -56,7 +36,9 @@ class FunctionBatch {
       if (!done) return done.error();
       if (*done) {
         kept = *std::move(pipeline);
-        return difference(kept->stats(), before);
+        PipelineStats here = kept->stats();
+        here.subtract(before);
+        return here;
       }
       // Others folded part of this batch: fold it again, record by record against what is stored now.
       const Error contended = Error::retriable_error(

@@ -87,7 +87,7 @@ void GroupMember::abandon(const Claim& claim) {
 void GroupMember::forget(const Claim& claim) {
   Slot* slot = find(claim);
   if (slot == nullptr) return;
-  if (slot->pipeline) add_stats(past_, slot->pipeline->stats());
+  if (slot->pipeline) past_.add(slot->pipeline->stats());
   const Claim gone = slot->claim;
   slots_.erase(gone.partition);
   effects_.drained(gone);
@@ -287,7 +287,7 @@ void GroupMember::finish_drain(Slot& slot) {
 void GroupMember::refold(Slot& slot) {
   ++refolds_;
   if (slot.draining) return forget(slot.claim);  // the next owner reads from the checkpoint anyway
-  add_stats(past_, slot.pipeline->stats());
+  past_.add(slot.pipeline->stats());
   slot.load_before = std::max(slot.load_before, slot.pipeline->read_next());
   slot.pipeline.reset();
   slot.waiting.clear();
@@ -395,24 +395,9 @@ std::vector<PartitionView> GroupMember::view() const {
 PipelineStats GroupMember::stats() const {
   PipelineStats stats = past_;
   for (const auto& [partition, slot] : slots_) {
-    if (slot.pipeline) add_stats(stats, slot.pipeline->stats());
+    if (slot.pipeline) stats.add(slot.pipeline->stats());
   }
   return stats;
-}
-
-void add_stats(PipelineStats& a, const PipelineStats& b) {
-  a.read += b.read;
-  a.filtered += b.filtered;
-  a.generation += b.generation;
-  a.held += b.held;
-  a.adopted += b.adopted;
-  a.durable.add(b.durable);
-  a.fence_filtered += b.fence_filtered;
-  a.late_partly += b.late_partly;
-  a.puts += b.puts;
-  a.conflicts += b.conflicts;
-  a.unknown += b.unknown;
-  for (std::size_t i = 0; i < a.dead_letters.size(); ++i) a.dead_letters.at(i) += b.dead_letters.at(i);
 }
 
 }  // namespace culvert

@@ -163,7 +163,4 @@ class GroupMember {
   bool paused_for_memory_ = false;
 };
 
-// Adds b's counters to a.
-void add_stats(PipelineStats& a, const PipelineStats& b);
-
 }  // namespace culvert
