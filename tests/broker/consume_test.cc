@@ -182,6 +182,24 @@ TEST_F(Consume, PausedPartitionsAreSilentAndResumeWithoutLossOrRepetition) {
   for (int p = 0; p < 4; ++p) EXPECT_EQ(reader.offsets[p], sequence(2'000));
 }
 
+// What is told waits until there are no records.  An end that a seek overtakes meanwhile would say that there is nothing
+// where the seek goes.
+TEST_F(Consume, AnEndOfBeforeASeekIsNotToldAfterIt) {
+  fill(config, 2, 10);
+  Reader reader(config, {.topic = kTopic, .group = kGroup, .batch_records_max = 20});
+  reader.poll_until([&] { return reader.owned.size() == 4; }, "the partitions were assigned");
+  std::this_thread::sleep_for(Millis{500});  // both are fetched to their ends,
+  fill(config, 1, 2'000, 10);
+  std::this_thread::sleep_for(Millis{500});  // and more of one lies behind the ends
+  reader.poll_until([&] { return reader.offsets[1].size() == 10 && reader.offsets[0].size() >= 500; }, "some came");
+  ASSERT_LT(reader.offsets[0].size(), 2'010u);
+  ASSERT_EQ(reader.ends(), 0u);
+  reader.consumer().seek(PartitionId{1}, Offset{0});
+  reader.offsets[1].clear();
+  reader.poll_until([&] { return reader.offsets[1].size() == 10 || reader.end_of.count(1) != 0; }, "something came");
+  EXPECT_EQ(reader.offsets[1], sequence(10)) << "all of them before the end";
+}
+
 TEST_F(Consume, RandomSeeksAndPausesNeverSkipNorRepeat) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE(fmt::format("seed {}", seed));

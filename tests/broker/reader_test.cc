@@ -8,6 +8,8 @@
 namespace culvert::kafka {
 namespace {
 
+constexpr int kOffsetOutOfRange = 1;
+
 class Ranges : public BrokerTest {
  protected:
   void SetUp() override {
@@ -80,6 +82,24 @@ TEST_F(Ranges, ARangeOutsideOfTheLogIsADataError) {
   ASSERT_TRUE(reader->start(std::vector<ReadRange>{{PartitionId{0}, Offset{2'000}, Offset{3'000}}}).ok());
   poll_until([&] { return !errors.empty(); }, "the error came");
   EXPECT_EQ(errors.front().kind, ErrorKind::kData);
+}
+
+// As by a leader that has just started: the position is refused although the log holds it.
+TEST_F(Ranges, ARefusedPositionIsAskedForAgainBeforeItIsBelieved) {
+  broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 3);
+  ASSERT_TRUE(reader->start(std::vector<ReadRange>{{PartitionId{0}, Offset{0}, Offset{1'000}},
+                                                   {PartitionId{1}, Offset{100}, Offset{1'000}},
+                                                   {PartitionId{2}, Offset{200}}})
+                  .ok());
+  poll_until([&] { return offsets[0].size() == 1'000 && offsets[1].size() == 900 && offsets[2].size() == 800; },
+             "all ranges were read");
+  broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 2);
+  fill(config, 4, 500, 1'000);
+  poll_until([&] { return offsets[2].size() == 1'300; }, "the partition was followed");
+  EXPECT_EQ(offsets[0], sequence(1'000));
+  EXPECT_EQ(offsets[1], sequence(900, 100));
+  EXPECT_EQ(offsets[2], sequence(1'300, 200));
+  EXPECT_TRUE(errors.empty()) << errors.front().message;
 }
 
 TEST_F(Ranges, SilenceBeforeTheEndIsReported) {

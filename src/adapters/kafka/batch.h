@@ -2,51 +2,23 @@
 // From librdkafka's messages to runs of Record, without copying.  Private to adapters/kafka.
 //
 // Flow    librdkafka's queue -> [MessageBatch] -> sorted into the Lanes of the partitions -> Records.
-// Owner   Consumer and PartitionReader hold one MessageBatch and a Lane for each partition that they read.
+// Owner   Consumer and PartitionReader hold one.
 // Time    durations only.
-// Bounds  capacity messages at a time; a Lane keeps the space of its longest run.
-// See     polled.h, position.h.
+// Bounds  capacity messages at a time.
+// See     polled.h, lane.h.
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <vector>
 
 #include "adapters/kafka/handle.h"
+#include "adapters/kafka/lane.h"
 #include "adapters/kafka/polled.h"
-#include "adapters/kafka/position.h"
 #include "model/time.h"
 
 namespace culvert::kafka {
-
-// The client said that the log does not hold the position (any more).  Until it is fetched from again, nothing that
-// arrives is delivered.
-struct Suspicion {
-  int times = 0;  // since the last delivered record or end of the log
-  bool open = false;
-  bool asked_again = false;
-  std::chrono::steady_clock::time_point ask_again_at;
-
-  [[nodiscard]] bool waits() const { return open && !asked_again; }
-};
-
-// One partition that is being read.
-struct Lane {
-  Claim claim;
-  Position position{Offset{0}};
-  bool started = false;  // its position is known and fetching may begin
-  bool paused = false;
-  bool seek_wanted = false;  // and not carried out yet
-  int seek_attempts = 0;
-  Suspicion suspicion;
-  std::int32_t leader_epoch = -1;                      // of the last delivered record; -1: not known
-  const rd_kafka_message_t* last_delivered = nullptr;  // of the present refill
-  std::vector<Record> records;                         // of the present batch
-  std::vector<RecordMetadata> metadata;                // beside them, if wanted
-};
 
 class MessageBatch {
  public:

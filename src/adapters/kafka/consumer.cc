@@ -14,6 +14,7 @@
 #include "adapters/kafka/client.h"
 #include "adapters/kafka/connect.h"
 #include "adapters/kafka/errors.h"
+#include "adapters/kafka/lane.h"
 #include "adapters/kafka/log_queries.h"
 #include "adapters/kafka/settings.h"
 #include "model/check.h"
@@ -24,16 +25,8 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// A seek is a matter of the client's own threads; it is tried again at the next poll if they are busy.
-constexpr Millis kSeekTimeout{1'000};
 constexpr Millis kProgressQueryTimeout{2'000};
 constexpr Millis kDestroyWaitLeast{500};
-constexpr int kSeekAttemptsQuiet = 10;
-// About six seconds in all: a leader that has just taken over is settled by then.
-constexpr int kSuspicionsMost = 5;
-
-Millis suspicion_pause(int times) { return Millis{std::min(2'500, 100 << (2 * (times - 1)))}; }
-
 // Over the whole process, so that whatever is under way for an earlier consumer is never taken for this one's.
 AssignmentId next_assignment() {
   static std::atomic<std::uint64_t> last{0};
@@ -89,9 +82,9 @@ class Consumer::Impl final : public ClientObserver {
   [[nodiscard]] Lane& owned(PartitionId partition) const;
   void sort(std::span<rd_kafka_message_t* const> messages);
   void deliver(Lane& lane, const rd_kafka_message_t& message);
-  void keep_epochs();
+  void take_end(Lane& lane, Offset end);
   void take_error(const rd_kafka_message_t& message);
-  void suspect(Lane& lane, Error error);
+  void drop_ends(const Claim& claim);
   void ask_suspects_again();
   void take_assignment(const rd_kafka_topic_partition_list_t* partitions);
   void take_revocation();
@@ -102,7 +95,6 @@ class Consumer::Impl final : public ClientObserver {
   void report(Error error);
   void push(Polled event);
   [[nodiscard]] std::vector<Claim> claims() const;
-  [[nodiscard]] TopicPartitionList list_of(const Lane& lane) const;
   [[nodiscard]] Error stuck(Millis limit, std::string_view how) const;
 
   ConsumerOptions options_;
@@ -169,21 +161,14 @@ void Consumer::Impl::sort(std::span<rd_kafka_message_t* const> messages) {
       partition = message->partition;
       lane = lane_of(partition);
     }
-    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open) [[unlikely]] {
+    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open()) [[unlikely]] {
       ++counters_.stale_dropped;
       continue;
     }
     deliver(*lane, *message);
   }
-  keep_epochs();
-}
-
-// The messages are given back before anybody asks.
-void Consumer::Impl::keep_epochs() {
-  for (const auto& lane : lanes_) {
-    if (lane == nullptr || lane->last_delivered == nullptr) continue;
-    lane->leader_epoch = rd_kafka_message_leader_epoch(std::exchange(lane->last_delivered, nullptr));
-    lane->suspicion.times = 0;
+  for (const auto& read : lanes_) {
+    if (read != nullptr) read->keep_epoch();
   }
 }
 
@@ -203,15 +188,28 @@ void Consumer::Impl::deliver(Lane& lane, const rd_kafka_message_t& message) {
   }
 }
 
+// Told by a fetch of before a seek, it would pass over what lies between.
+void Consumer::Impl::take_end(Lane& lane, Offset end) {
+  switch (lane.position.reach_end(end)) {
+    case Position::Verdict::kDeliver:
+      return push(EndReached{lane.claim, end});
+    case Position::Verdict::kSeekAgain:
+      lane.seek_wanted = true;
+      ++counters_.seeks_repeated;
+      return;
+    case Position::Verdict::kStale:
+      return;
+  }
+}
+
 void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
   // Errors of the group or of the whole client come without a topic.
   Lane* lane = message.rkt != nullptr && message.partition >= 0 ? lane_of(message.partition) : nullptr;
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     last_progress_ = SteadyClock::now();
-    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open) return;
-    lane->suspicion.times = 0;
-    lane->position.reach_end(Offset{message.offset});
-    push(EndReached{lane->claim, Offset{message.offset}});
+    if (lane == nullptr || revoking_ || lane->paused || !lane->started || lane->suspicion.open()) return;
+    lane->suspicion.clear();
+    take_end(*lane, Offset{message.offset});
     return;
   }
   const std::string what = lane == nullptr
@@ -219,40 +217,23 @@ void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
                                : fmt::format("{} at offset {}", partition_name(topic(), lane->claim.partition),
                                              lane->position.next().value());
   Error error = to_error(message.err, what, rd_kafka_message_errstr(&message));
-  if (lane != nullptr && lane->started && !revoking_ && is_lost_log(message.err)) return suspect(*lane, error);
+  if (lane != nullptr && lane->started && !revoking_ && is_lost_log(message.err)) {
+    if (lane->doubt_refusal(*client_, topic(), error)) return;
+    return report(std::move(error));
+  }
   // Brokers that restart forget topics for a moment; a topic that stays away is found by check_progress().
   if (message.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) error.retriable = true;
   report(std::move(error));
 }
 
-// A leader that has just started, or a validation by the leader's epoch that a change of leader overtook, can refuse a
-// position that the log holds.  So it is asked again before it is believed: what is true stays true.
-void Consumer::Impl::suspect(Lane& lane, Error error) {
-  Suspicion& suspicion = lane.suspicion;
-  if (suspicion.times == kSuspicionsMost) return report(std::move(error));
-  ++suspicion.times;
-  suspicion.open = true;
-  suspicion.asked_again = false;
-  suspicion.ask_again_at = SteadyClock::now() + suspicion_pause(suspicion.times);
-  client_->log(
-      LogLevel::kWarning,
-      fmt::format("{} is refused; asked again, as its leader may just have changed ({} of {}): {}",
-                  partition_name(topic(), lane.claim.partition), suspicion.times, kSuspicionsMost, error.message));
-}
-
-// The client stopped fetching the partition, and only a new assignment begins that again.  The seek after it carries
-// the epoch of the last delivered record, so that the new leader is asked whether it still has that record.
+// The client stopped fetching the partition, and only a new assignment begins that again.  Partitions that are paused
+// stay so, as the client keeps a pause over assignments.
 void Consumer::Impl::ask_suspects_again() {
   if (assigning_ || revoking_) return;
-  const auto due = [now = SteadyClock::now()](const auto& lane) {
-    return lane != nullptr && lane->suspicion.waits() && now >= lane->suspicion.ask_again_at;
-  };
+  const auto due = [now = SteadyClock::now()](const auto& lane) { return lane != nullptr && lane->suspicion.due(now); };
   if (std::none_of(lanes_.begin(), lanes_.end(), due)) return;
   for (const auto& lane : lanes_) {
-    if (lane == nullptr) continue;
-    lane->position.seek(lane->position.next());
-    lane->seek_wanted = true;
-    lane->suspicion.asked_again = lane->suspicion.open;
+    if (lane != nullptr) lane->begin_again();
   }
   assign_started();
 }
@@ -357,23 +338,27 @@ Lane& Consumer::Impl::owned(PartitionId partition) const {
   return *lane;
 }
 
-TopicPartitionList Consumer::Impl::list_of(const Lane& lane) const {
-  TopicPartitionList list = make_list(1);
-  rd_kafka_topic_partition_t* entry =
-      rd_kafka_topic_partition_list_add(list.get(), topic().c_str(), lane.claim.partition.value());
-  entry->offset = lane.position.next().value();
-  if (lane.suspicion.open) rd_kafka_topic_partition_set_leader_epoch(entry, lane.leader_epoch);
-  return list;
-}
-
 void Consumer::Impl::seek(PartitionId partition, Offset next) {
   if (revoking_) return;
   Lane& lane = owned(partition);
   CULVERT_CHECK(lane.started, "seek() before start()");
   lane.position.seek(next);
   lane.seek_wanted = true;
+  drop_ends(lane.claim);
   // Not while the other partitions' answers are awaited: the client does not know the partition yet.
   if (!assigning_ && !lane.suspicion.waits()) carry_out_seek(lane);
+}
+
+void Consumer::Impl::carry_out_seek(Lane& lane) {
+  if (auto refused = lane.carry_out_seek(*client_, topic())) report(*std::move(refused));
+}
+
+// An end that waits to be told behind records of other partitions is one of before the seek.
+void Consumer::Impl::drop_ends(const Claim& claim) {
+  std::erase_if(events_, [&](const Polled& event) {
+    const auto* end = std::get_if<EndReached>(&event);
+    return end != nullptr && end->claim == claim;
+  });
 }
 
 void Consumer::Impl::carry_out_seeks() {
@@ -383,30 +368,11 @@ void Consumer::Impl::carry_out_seeks() {
   }
 }
 
-void Consumer::Impl::carry_out_seek(Lane& lane) {
-  const TopicPartitionList list = list_of(lane);
-  const Handle<rd_kafka_error_t> error{rd_kafka_seek_partitions(client_->get(), list.get(), to_ms(kSeekTimeout))};
-  const rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error.get()) : list->elems[0].err;
-  if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    lane.seek_wanted = false;
-    lane.seek_attempts = 0;
-    lane.suspicion.open = false;
-    lane.position.seek_done();
-    return;
-  }
-  // Refused while the client is still starting or checking the partition: nothing is delivered until it succeeds.
-  if (++lane.seek_attempts < kSeekAttemptsQuiet) return;
-  report(Error::retriable_error(
-      ErrorKind::kUnavailable,
-      fmt::format("{}: seek to {} failed: {} (it is tried again)", partition_name(topic(), lane.claim.partition),
-                  lane.position.next().value(), rd_kafka_err2str(code))));
-}
-
 void Consumer::Impl::pause(PartitionId partition) {
   if (revoking_) return;
   Lane& lane = owned(partition);
   if (std::exchange(lane.paused, true)) return;
-  const rd_kafka_resp_err_t code = rd_kafka_pause_partitions(client_->get(), list_of(lane).get());
+  const rd_kafka_resp_err_t code = rd_kafka_pause_partitions(client_->get(), lane.list(topic()).get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) report(to_error(code, partition_name(topic(), partition), "pause"));
 }
 
@@ -416,7 +382,7 @@ void Consumer::Impl::resume(PartitionId partition) {
   if (!std::exchange(lane.paused, false)) return;
   // Where the client itself would go on depends on what it had handed out; where we go on must not.
   seek(partition, lane.position.next());
-  const rd_kafka_resp_err_t code = rd_kafka_resume_partitions(client_->get(), list_of(lane).get());
+  const rd_kafka_resp_err_t code = rd_kafka_resume_partitions(client_->get(), lane.list(topic()).get());
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) report(to_error(code, partition_name(topic(), partition), "resume"));
 }
 

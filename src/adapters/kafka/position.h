@@ -44,8 +44,14 @@ class Position {
   // The client has carried out a seek to next(): what arrives from here on was fetched after it.
   void seek_done() { waiting_ = false; }
   // The client says that the log holds nothing more below `end`: a gap at its end has no record to be learnt from.
-  void reach_end(Offset end) {
-    if (end > next_ && doubts_left_ == 0) next_ = end;
+  // Judged as a record there is: after a seek it may be an answer to a fetch of before.  kDeliver moves the position to
+  // it.
+  [[nodiscard]] Verdict reach_end(Offset end) {
+    if (end <= next_) return waiting_ ? Verdict::kStale : Verdict::kDeliver;
+    if (doubts_left_ != 0 || waiting_) [[unlikely]]
+      return doubt();
+    next_ = end;
+    return Verdict::kDeliver;
   }
 
   [[nodiscard]] Offset next() const { return next_; }

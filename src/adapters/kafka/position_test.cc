@@ -64,13 +64,26 @@ TEST(Position, AGapAtTheSoughtOffsetIsBelievedAfterTwoRepetitions) {
 
 TEST(Position, TheEndOfTheLogMovesItOverAGapButNotWhileASeekIsInDoubt) {
   Position position(Offset{5});
-  position.reach_end(Offset{8});
+  EXPECT_EQ(position.reach_end(Offset{8}), Verdict::kDeliver);
   EXPECT_EQ(position.next(), Offset{8});
-  position.reach_end(Offset{7});
+  EXPECT_EQ(position.reach_end(Offset{7}), Verdict::kDeliver);
   EXPECT_EQ(position.next(), Offset{8});
   position.seek(Offset{2});
-  position.reach_end(Offset{8});
+  EXPECT_EQ(position.reach_end(Offset{8}), Verdict::kStale) << "the seek is not carried out yet";
   EXPECT_EQ(position.next(), Offset{2});
+}
+
+TEST(Position, AnEndAboveTheTargetOfASeekIsAskedForAgainBeforeItIsBelieved) {
+  Position position(Offset{8});
+  position.seek(Offset{2});
+  for (int again = 0; again < 2; ++again) {
+    position.seek_done();
+    EXPECT_EQ(position.reach_end(Offset{8}), Verdict::kSeekAgain) << "a fetch of before the seek may have found it";
+    EXPECT_EQ(position.next(), Offset{2});
+  }
+  position.seek_done();
+  EXPECT_EQ(position.reach_end(Offset{8}), Verdict::kDeliver) << "nothing but markers lies between";
+  EXPECT_EQ(position.next(), Offset{8});
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "adapters/kafka/client.h"
 #include "adapters/kafka/connect.h"
 #include "adapters/kafka/errors.h"
+#include "adapters/kafka/lane.h"
 #include "adapters/kafka/log_queries.h"
 #include "adapters/kafka/settings.h"
 #include "model/check.h"
@@ -57,6 +58,8 @@ class PartitionReader::Impl final : public ClientObserver {
   void take_error(const rd_kafka_message_t& message);
   void finish(Track& track);
   void stop_finished();
+  void ask_suspects_again();
+  void restart(Lane& lane);
   [[nodiscard]] Track* track_of(std::int32_t partition) const {
     const auto index = static_cast<std::size_t>(partition);
     return index < tracks_.size() ? tracks_[index].get() : nullptr;
@@ -124,6 +127,7 @@ Result<void> PartitionReader::Impl::start(std::span<const ReadRange> ranges) {
 Polled PartitionReader::Impl::poll(Millis timeout) {
   batch_.release();
   stop_finished();
+  ask_suspects_again();
   rd_kafka_poll(client_->get(), 0);  // errors of connections; the records have a queue of their own
   sort(batch_.refill(queue_.get(), events_.empty() && !done() ? timeout : Millis{0}));
   if (const Records records = batch_.records(); records.count != 0) {
@@ -148,17 +152,23 @@ void PartitionReader::Impl::sort(std::span<rd_kafka_message_t* const> messages) 
       partition = message->partition;
       track = track_of(partition);
     }
-    if (track == nullptr || track->done) [[unlikely]]
+    if (track == nullptr || track->done || track->lane.suspicion.open()) [[unlikely]]
       continue;
     const Offset offset{message->offset};
     if (track->next && offset >= *track->next) [[unlikely]] {  // the range ended in a gap
       finish(*track);
       continue;
     }
-    if (track->lane.position.offer(offset) != Position::Verdict::kDeliver) continue;
+    const Position::Verdict verdict = track->lane.position.offer(offset);
+    track->lane.seek_wanted |= verdict == Position::Verdict::kSeekAgain;
+    if (verdict != Position::Verdict::kDeliver) continue;
     batch_.add(track->lane, *message);
+    track->lane.last_delivered = message;
     if (track->next && track->lane.position.next() == *track->next) [[unlikely]]
       finish(*track);
+  }
+  for (const auto& read : tracks_) {
+    if (read != nullptr) read->lane.keep_epoch();
   }
 }
 
@@ -166,9 +176,12 @@ void PartitionReader::Impl::take_error(const rd_kafka_message_t& message) {
   Track* track = message.partition < 0 ? nullptr : track_of(message.partition);
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     last_progress_ = SteadyClock::now();
-    if (track == nullptr || track->done) return;
+    if (track == nullptr || track->done || track->lane.suspicion.open()) return;
     const Offset end{message.offset};
-    track->lane.position.reach_end(end);
+    track->lane.suspicion.clear();
+    const Position::Verdict verdict = track->lane.position.reach_end(end);
+    track->lane.seek_wanted |= verdict == Position::Verdict::kSeekAgain;
+    if (verdict != Position::Verdict::kDeliver) return;
     if (!track->next) {
       events_.push_back(EndReached{track->lane.claim, end});
     } else if (end >= *track->next) {
@@ -180,7 +193,30 @@ void PartitionReader::Impl::take_error(const rd_kafka_message_t& message) {
                                ? fmt::format("topic '{}'", topic())
                                : fmt::format("{} at offset {}", partition_name(topic(), track->lane.claim.partition),
                                              track->lane.position.next().value());
-  events_.push_back(Failed{to_error(message.err, what, rd_kafka_message_errstr(&message))});
+  Error error = to_error(message.err, what, rd_kafka_message_errstr(&message));
+  const bool refused = track != nullptr && !track->done && is_lost_log(message.err);
+  if (refused && track->lane.doubt_refusal(*client_, topic(), error)) return;
+  events_.push_back(Failed{std::move(error)});
+}
+
+// The client stopped fetching the partition and has to be started on it anew.
+void PartitionReader::Impl::ask_suspects_again() {
+  for (const auto& track : tracks_) {
+    if (track == nullptr || track->done) continue;
+    Lane& lane = track->lane;
+    if (lane.suspicion.due(SteadyClock::now())) restart(lane);
+    if (!lane.seek_wanted || lane.suspicion.waits()) continue;
+    if (auto refused = lane.carry_out_seek(*client_, topic())) events_.push_back(Failed{*std::move(refused)});
+  }
+}
+
+void PartitionReader::Impl::restart(Lane& lane) {
+  const std::int32_t partition = lane.claim.partition.value();
+  rd_kafka_consume_stop(topic_.get(), partition);
+  if (rd_kafka_consume_start_queue(topic_.get(), partition, lane.position.next().value(), queue_.get()) == 0) {
+    return lane.begin_again();
+  }
+  events_.push_back(Failed{to_error(rd_kafka_last_error(), partition_name(topic(), lane.claim.partition), {})});
 }
 
 void PartitionReader::Impl::finish(Track& track) {
