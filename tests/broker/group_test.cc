@@ -104,6 +104,27 @@ TEST_F(Group, EveryAssignmentHasAnIdOfItsOwnAndTheyGrow) {
       << "each id is above the one before, so no two assignments share one";
 }
 
+// The client keeps a pause for as long as it knows the partition, over any number of assignments.
+TEST_F(Group, APauseEndsWithItsAssignment) {
+  fill(config, 4, 100);
+  std::map<std::int32_t, std::int64_t> position;
+  Reader first(config);
+  first.position = &position;
+  first.poll_until([&] { return first.received() == 400; }, "the first read everything");
+  for (int p = 0; p < 4; ++p) first.consumer().pause(PartitionId{p});
+  {
+    Reader second(config);
+    second.position = &position;
+    poll_both(
+        first, second, [&] { return second.owned.size() == 2 && first.owned.size() == 2; }, "both own two");
+    second.leave();
+  }
+  first.poll_until([&] { return first.owned.size() == 4; }, "the first owns all again");
+  fill(config, 4, 100, 100);
+  first.poll_until([&] { return first.received() == 800; }, "what came later was read");
+  first.leave();
+}
+
 TEST_F(Group, ARevocationWaitsForItsAnswerAndNothingIsDeliveredMeanwhile) {
   fill(config, 4, 10);
   // The broker waits for members to join again for a session time-out less a second, and longer than we hold ours back:

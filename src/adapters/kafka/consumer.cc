@@ -315,6 +315,8 @@ void Consumer::Impl::start(PartitionId partition, Offset next) {
   CULVERT_CHECK(!lane.started, "start() answers an Assigned once for each partition");
   lane.position = Position{next};
   lane.started = true;
+  // The client keeps a pause over assignments; a new one begins without.
+  rd_kafka_resume_partitions(client_->get(), lane.list(topic()).get());
   const bool all = std::all_of(lanes_.begin(), lanes_.end(), [](const auto& l) { return l == nullptr || l->started; });
   if (assigning_ && all) assign_started();
 }
