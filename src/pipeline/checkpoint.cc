@@ -19,13 +19,6 @@ void Counts::add(const Counts& other) {
   dead_letters += other.dead_letters;
 }
 
-void Counts::subtract(const Counts& other) {
-  records -= other.records;
-  folded -= other.folded;
-  late -= other.late;
-  dead_letters -= other.dead_letters;
-}
-
 void Progress::raise_event_time(EventTime time) {
   if (!max_event_time || *max_event_time < time) max_event_time = time;
 }

@@ -35,7 +35,6 @@ struct Counts {
   std::int64_t late = 0;          // late for all of its windows
   std::int64_t dead_letters = 0;  // not decodable
   void add(const Counts& other);
-  void subtract(const Counts& other);
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 

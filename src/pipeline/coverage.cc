@@ -10,7 +10,11 @@ namespace culvert {
 
 CoveredRange Piece::covered() const {
   CoveredRange range{offsets(), to.running};
-  range.progress.counts.subtract(from.running.counts);
+  Counts& counts = range.progress.counts;
+  counts.records -= from.running.counts.records;
+  counts.folded -= from.running.counts.folded;
+  counts.late -= from.running.counts.late;
+  counts.dead_letters -= from.running.counts.dead_letters;
   return range;
 }
 

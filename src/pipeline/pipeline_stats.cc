@@ -5,7 +5,7 @@ namespace culvert {
 
 namespace {
 
-// All counters but those of `durable`, once for sums and differences.
+// All counters, once for sums and differences.
 template <class Each>
 void for_each_counter(PipelineStats& a, const PipelineStats& b, Each each) {
   each(a.read, b.read);
@@ -13,6 +13,10 @@ void for_each_counter(PipelineStats& a, const PipelineStats& b, Each each) {
   each(a.generation, b.generation);
   each(a.held, b.held);
   each(a.adopted, b.adopted);
+  each(a.durable.records, b.durable.records);
+  each(a.durable.folded, b.durable.folded);
+  each(a.durable.late, b.durable.late);
+  each(a.durable.dead_letters, b.durable.dead_letters);
   each(a.fence_filtered, b.fence_filtered);
   each(a.late_partly, b.late_partly);
   each(a.puts, b.puts);
@@ -25,12 +29,10 @@ void for_each_counter(PipelineStats& a, const PipelineStats& b, Each each) {
 
 void PipelineStats::add(const PipelineStats& other) {
   for_each_counter(*this, other, [](std::int64_t& sum, std::int64_t more) { sum += more; });
-  durable.add(other.durable);
 }
 
 void PipelineStats::subtract(const PipelineStats& before) {
   for_each_counter(*this, before, [](std::int64_t& rest, std::int64_t less) { rest -= less; });
-  durable.subtract(before.durable);
 }
 
 }  // namespace culvert

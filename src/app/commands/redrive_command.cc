@@ -35,12 +35,7 @@ struct BatchFigures {
 
   void add(const PipelineStats& more) {
     ++batches;
-    stats.read += more.read;
-    stats.filtered += more.filtered;
-    stats.generation += more.generation;
-    stats.adopted += more.adopted;
-    stats.durable.add(more.durable);
-    stats.puts += more.puts;
+    stats.add(more);
   }
 };
 

@@ -44,16 +44,6 @@ Error out_of_time() {
                                 "function's time-out or memory, or lower the batch size)");
 }
 
-void add(PipelineStats& sum, const PipelineStats& one) {
-  sum.read += one.read;
-  sum.filtered += one.filtered + one.adopted;
-  sum.generation += one.generation;
-  sum.durable.add(one.durable);
-  sum.fence_filtered += one.fence_filtered;
-  sum.puts += one.puts;
-  sum.conflicts += one.conflicts;
-}
-
 enum class Gaps : std::uint8_t { kKeep, kEmpty };
 
 class ConsumeRole final : public Role {
@@ -239,7 +229,7 @@ Result<void> ConsumeHandler::fold_event(const lambda::Invocation& invocation, St
       auto stats = fold_batch(batches[i], give_up, retries);
       const std::lock_guard lock(mutex);
       if (stats) {
-        add(totals.stats, *stats);
+        totals.stats.add(*stats);
         log_.debug("folded", &invocation,
                    {{"topic", batches[i].topic},
                     {"partition", batches[i].partition.value()},
@@ -292,7 +282,7 @@ void ConsumeHandler::report(const lambda::Invocation& invocation, const Totals& 
   const std::array<Metric, 14> metrics{{
       {"records", "Count", stats.read},
       {"folded", "Count", stats.durable.folded},
-      {"filtered", "Count", stats.filtered},
+      {"filtered", "Count", stats.filtered + stats.adopted},
       {"fence_filtered", "Count", stats.fence_filtered},
       {"late", "Count", stats.durable.late},
       {"dead_letters", "Count", stats.durable.dead_letters},
