@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -17,6 +18,8 @@ using std::chrono::sys_days;
 using std::chrono::year_month_day;
 
 constexpr std::int64_t kDayMs = 86'400'000;
+constexpr std::size_t kPlainBytes = 24;  // of a year with four digits
+constexpr int kYearMost = 10'001;        // where a window of 366 days ends that holds the last reading of 9999
 
 struct Unit {
   std::string_view name;
@@ -48,37 +51,49 @@ std::optional<int> fraction_ms(std::string_view& rest) {
 
 }  // namespace
 
+// A window that holds the last readings of the year 9999 ends in the year 10000, whose text is wider:
+// `+010000-01-01T00:00:00.000Z` (ISO 8601's expanded form, as ECMAScript has it).  Only ends have it: a window starts at
+// or below one of its readings.
 // By hand: every put of an item formats two times, and a formatting library takes 5 000 instructions for each.
 std::string format_utc(EventTime time) {
   const std::int64_t day = time.value() >= 0 ? time.value() / kDayMs : -((-time.value() + kDayMs - 1) / kDayMs);
   const auto in_day = static_cast<unsigned>(time.value() - day * kDayMs);
   const year_month_day date{sys_days{days{day}}};
-  CULVERT_CHECK(static_cast<int>(date.year()) >= 0 && static_cast<int>(date.year()) <= 9999, "a year of four digits");
+  const auto year = static_cast<int>(date.year());
+  CULVERT_CHECK(year >= 0 && year <= kYearMost, "a time that no window has");
   std::string text = "0000-00-00T00:00:00.000Z";
+  if (year > 9999) text.insert(0, "+00");
+  const std::size_t wider = text.size() - kPlainBytes;
   const auto put = [&](std::size_t at, std::size_t count, unsigned value) {
     for (std::size_t i = at + count; i-- > at; value /= 10) text[i] = static_cast<char>('0' + value % 10);
   };
-  put(0, 4, static_cast<unsigned>(static_cast<int>(date.year())));
-  put(5, 2, static_cast<unsigned>(date.month()));
-  put(8, 2, static_cast<unsigned>(date.day()));
-  put(11, 2, in_day / 3'600'000);
-  put(14, 2, in_day / 60'000 % 60);
-  put(17, 2, in_day / 1'000 % 60);
-  put(20, 3, in_day % 1'000);
+  put(wider == 0 ? 0 : 1, wider == 0 ? 4 : 6, static_cast<unsigned>(year));
+  put(wider + 5, 2, static_cast<unsigned>(date.month()));
+  put(wider + 8, 2, static_cast<unsigned>(date.day()));
+  put(wider + 11, 2, in_day / 3'600'000);
+  put(wider + 14, 2, in_day / 60'000 % 60);
+  put(wider + 17, 2, in_day / 1'000 % 60);
+  put(wider + 20, 3, in_day % 1'000);
   return text;
 }
 
 std::optional<EventTime> parse_utc(std::string_view text) {
-  const auto year = digits(text, 0, 4);
+  // Above the year 9999, and only there, the year has a sign and two digits more.
+  const bool expanded = !text.empty() && text.front() == '+';
+  const auto century = expanded ? digits(text, 1, 2) : 0;
+  if (expanded) text.remove_prefix(std::min<std::size_t>(3, text.size()));
+  auto year = digits(text, 0, 4);
   const auto month = digits(text, 5, 2);
   const auto day = digits(text, 8, 2);
   const auto hour = digits(text, 11, 2);
   const auto minute = digits(text, 14, 2);
   const auto second = digits(text, 17, 2);
-  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  if (!century || !year || !month || !day || !hour || !minute || !second) return std::nullopt;
   if (text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' || text[16] != ':') {
     return std::nullopt;
   }
+  *year += *century * 10'000;
+  if (*year > kYearMost || expanded != (*year > 9999)) return std::nullopt;
   auto rest = text.substr(19);
   const auto ms = fraction_ms(rest);
   if (!ms || !(rest.empty() || rest == "Z")) return std::nullopt;

@@ -21,6 +21,20 @@ TEST(FormatUtc, HoppingWindowsMayStartBeforeTheEpoch) {
   EXPECT_EQ(parse_utc("1969-12-31T23:59:59.999Z"), EventTime{-1});
 }
 
+// A reading of the last minute of 9999 is one that is accepted, and its window has an end.
+TEST(FormatUtc, WindowsOfTheLastReadingsEndInTheYearTenThousand) {
+  EXPECT_EQ(format_utc(kEventTimeNext), "+010000-01-01T00:00:00.000Z");
+  constexpr long long kSizeMost = 366LL * 86'400'000;
+  for (const std::int64_t above : {0LL, 1LL, 60'000LL, kSizeMost - 1}) {
+    const EventTime time{kEventTimeNext.value() + above};
+    EXPECT_EQ(parse_utc(format_utc(time)), time) << format_utc(time);
+  }
+  EXPECT_FALSE(parse_utc("+002026-11-23T15:57:00.007Z")) << "no time has two texts";
+  EXPECT_FALSE(parse_utc("+010002-01-01T00:00:00.000Z"));
+  EXPECT_FALSE(parse_utc("+010000"));
+  EXPECT_FALSE(parse_utc("+"));
+}
+
 TEST(ParseUtc, RefusesWhatIsNotATime) {
   EXPECT_FALSE(parse_utc(""));
   EXPECT_FALSE(parse_utc("2026-02-30T00:00:00Z"));

@@ -77,6 +77,16 @@ TEST(ItemCodec, ExpiryIsFromTheWindowsEndAndRoundsUp) {
   EXPECT_EQ(number(item_of(item_put(kNames, format, put)), "expires_at"), "1795535881");
 }
 
+TEST(ItemCodec, TheLastWindowsReadBack) {
+  ItemPut put = example();
+  put.key.window_start = EventTime{kEventTimeNext.value() - 60'000};
+  put.window_end = kEventTimeNext;
+  const auto stored = read_item(item_of(item_put(kNames, {}, put)), kNames.items, "temp");
+  ASSERT_TRUE(stored.ok()) << stored.error().message;
+  EXPECT_EQ(stored->key, put.key);
+  EXPECT_EQ(stored->window_end, put.window_end);
+}
+
 TEST(ItemCodec, ValueNameAndTextDevices) {
   ItemPut put = example();
   put.key.device = DeviceId{std::string_view("pump \"7\"\n\xff")};
