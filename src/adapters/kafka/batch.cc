@@ -9,6 +9,8 @@ namespace culvert::kafka {
 
 namespace {
 
+constexpr std::int64_t kNoTimestamp = -1;
+
 std::optional<std::string_view> bytes(const void* data, std::size_t size) {
   if (data == nullptr) return std::nullopt;
   return std::string_view{static_cast<const char*>(data), size};
@@ -57,9 +59,11 @@ void MessageBatch::release() {
 Record MessageBatch::view(const rd_kafka_message_t& message) {
   rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
   const std::int64_t timestamp = rd_kafka_message_timestamp(&message, &type);
+  // Records of the first message format, and of producers that set none, carry Kafka's own sign of no timestamp.
+  const bool timestamped = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp != kNoTimestamp;
   return Record{
       .offset = Offset{message.offset},
-      .timestamp = type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? std::nullopt : std::optional{RecordTime{timestamp}},
+      .timestamp = timestamped ? std::optional{RecordTime{timestamp}} : std::nullopt,
       .key = bytes(message.key, message.key_len),
       .value = bytes(message.payload, message.len),
   };
