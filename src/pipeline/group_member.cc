@@ -119,13 +119,24 @@ Result<void> GroupMember::check_log(const StreamPartition& where, const Checkpoi
                                     " (or records were lost by an unclean leader election)",
                                     where.name(), checkpoint.next.value(), log.end.value(), anew));
   }
-  if (checkpoint.next < log.start && checkpoint.next != checkpoint.start && !options_.accept_loss) {
+  // A function begins every checkpoint at offset 0, wherever its event source began: below its first batch nothing was
+  // ever promised.  It does not know the topic's id.
+  const bool promised = checkpoint.next != checkpoint.start || !checkpoint.topic_id.empty();
+  if (checkpoint.next < log.start && promised && !options_.accept_loss) {
     return Error::fatal(
         ErrorKind::kData,
         fmt::format(
             "{}: retention removed {} records before they were read (checkpoint's next offset {}, log start offset "
             "{}): go on without them by --accept-loss",
             where.name(), log.start - checkpoint.next, checkpoint.next.value(), log.start.value()));
+  }
+  if (options_.replay_from && checkpoint.start < log.start && !checkpoint.topic_id.empty() && !options_.accept_loss) {
+    return Error::fatal(
+        ErrorKind::kData,
+        fmt::format("{}: the log begins at offset {}, above {} where folding began: without its front a replay cannot "
+                    "judge lateness as it was judged, nor fill a window that is missing; replay what is left by "
+                    "--accept-loss",
+                    where.name(), log.start.value(), checkpoint.start.value()));
   }
   return {};
 }

@@ -309,5 +309,58 @@ TEST_F(GroupMemberTest, LogThatEndsBelowTheCheckpointWasCutOrMadeAnew) {
   EXPECT_NE(unknown.find("unclean leader election"), std::string::npos) << unknown;
 }
 
+TEST_F(GroupMemberTest, WhatRetentionRemovedBeforeItWasReadIsALossAndNeverSilent) {
+  Checkpoint stored;
+  stored.definition = definition_text(options_.pipeline.definition);
+  stored.topic_id = "id";
+  const auto load = [&](Checkpoint checkpoint, std::int64_t log_start) {
+    Effects effects;
+    JsonDecoder decoder(options_.pipeline.definition);
+    GroupMember member(options_, decoder, effects);
+    member.on_assigned({&kClaim, 1});
+    member.on_loaded(kClaim, checkpoint, LogState{Offset{log_start}, Offset{500}, Offset{log_start}, "id"});
+    if (!effects.failure) return fmt::format("reading from {}", effects.reading_from.value());
+    EXPECT_EQ(effects.failure->kind, ErrorKind::kData);
+    return effects.failure->message;
+  };
+  stored.start = Offset{10};
+  stored.next = Offset{100};
+  EXPECT_EQ(load(stored, 100), "reading from 100");
+  EXPECT_NE(load(stored, 140).find("removed 40 records"), std::string::npos);
+  // The place to begin was stored and nothing was read yet: what came since was to be read as well.
+  stored.start = stored.next;
+  EXPECT_NE(load(stored, 140).find("removed 40 records"), std::string::npos);
+  // A function's checkpoint begins at 0 wherever its event source did.
+  stored.start = stored.next = Offset{0};
+  stored.topic_id.clear();
+  EXPECT_EQ(load(stored, 140), "reading from 140");
+  options_.accept_loss = true;
+  stored.topic_id = "id";
+  stored.next = Offset{100};
+  EXPECT_EQ(load(stored, 140), "reading from 140");
+}
+
+TEST_F(GroupMemberTest, AReplayOfALogWithoutItsFrontIsRefused) {
+  Checkpoint stored;
+  stored.definition = definition_text(options_.pipeline.definition);
+  stored.topic_id = "id";
+  stored.start = Offset{10};
+  stored.next = Offset{100};
+  options_.replay_from = Offset{0};
+  const auto load = [&](std::int64_t log_start) {
+    Effects effects;
+    JsonDecoder decoder(options_.pipeline.definition);
+    GroupMember member(options_, decoder, effects);
+    member.on_assigned({&kClaim, 1});
+    member.on_loaded(kClaim, stored, LogState{Offset{log_start}, Offset{500}, Offset{log_start}, "id"});
+    return effects.failure ? effects.failure->message : fmt::format("reading from {}", effects.reading_from.value());
+  };
+  EXPECT_EQ(load(0), "reading from 10");
+  EXPECT_EQ(load(10), "reading from 10");
+  EXPECT_NE(load(11).find("--accept-loss"), std::string::npos);
+  options_.accept_loss = true;
+  EXPECT_EQ(load(11), "reading from 11");
+}
+
 }  // namespace
 }  // namespace culvert

@@ -88,8 +88,9 @@ Error lost_log_error(rd_kafka_resp_err_t code, std::string_view what, std::strin
   }
   return Error::fatal(ErrorKind::kData,
                       with_detail(what, "the position is not in the log any more", detail,
-                                  "retention removed records before they were read, or the topic was created anew: "
-                                  "go on with --replay-from earliest, or with the next --generation"));
+                                  "retention removed records before they were read: the next start says how many, and "
+                                  "`consume --accept-loss` goes on without them; or the topic was created anew: go "
+                                  "on with the next --generation"));
 }
 
 }  // namespace

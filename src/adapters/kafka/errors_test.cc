@@ -62,7 +62,7 @@ TEST(KafkaErrors, LostPositionsAreDataErrorsAndTruncationIsToldApart) {
                                    "fetch failed due to requested offset not available on the broker");
   EXPECT_EQ(retention.kind, ErrorKind::kData);
   EXPECT_FALSE(retention.retriable);
-  EXPECT_TRUE(says(retention, "--replay-from earliest")) << retention.message;
+  EXPECT_TRUE(says(retention, "--accept-loss")) << retention.message;
   const Error truncated = to_error(RD_KAFKA_RESP_ERR__LOG_TRUNCATION, "topic 't' partition 0 at offset 5", "");
   EXPECT_EQ(truncated.kind, ErrorKind::kData);
   EXPECT_FALSE(truncated.retriable);

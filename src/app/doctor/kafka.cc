@@ -399,7 +399,9 @@ Finding position_finding(const std::string& topic, std::int64_t generation, cons
                       range->second.log_end.value()),
           {anew, {"records were lost by an unclean leader election", "restore the topic, or start a new generation"}});
     }
-    if (checkpoint.next < range->second.log_start && checkpoint.next != checkpoint.start) {
+    // As GroupMember has it: a function's checkpoint begins at 0 and promises nothing below its first batch.
+    const bool promised = checkpoint.next != checkpoint.start || !checkpoint.topic_id.empty();
+    if (checkpoint.next < range->second.log_start && promised) {
       return Finding::failed(
           ErrorKind::kData,
           fmt::format("{}: {} records were removed before they were read (checkpoint's next offset {}, log start {})",
