@@ -87,9 +87,10 @@ TEST_F(Ranges, ARangeOutsideOfTheLogIsADataError) {
 // As by a leader that has just started: the position is refused although the log holds it.
 TEST_F(Ranges, ARefusedPositionIsAskedForAgainBeforeItIsBelieved) {
   broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 3);
-  ASSERT_TRUE(reader->start(std::vector<ReadRange>{{PartitionId{0}, Offset{0}, Offset{1'000}},
-                                                   {PartitionId{1}, Offset{100}, Offset{1'000}},
-                                                   {PartitionId{2}, Offset{200}}})
+  ASSERT_TRUE(reader
+                  ->start(std::vector<ReadRange>{{PartitionId{0}, Offset{0}, Offset{1'000}},
+                                                 {PartitionId{1}, Offset{100}, Offset{1'000}},
+                                                 {PartitionId{2}, Offset{200}}})
                   .ok());
   poll_until([&] { return offsets[0].size() == 1'000 && offsets[1].size() == 900 && offsets[2].size() == 800; },
              "all ranges were read");

@@ -220,6 +220,35 @@ class Consume(KafkaCase):
         self.assertEqual(self.checkpointed(), 3_000)
         self.verify()
 
+    def test_topic_made_anew_under_a_running_consumer_is_refused(self):
+        """The client goes on at its position in the new log, if that is long enough by then, and says nothing."""
+        self.make_topic(1)
+        consumer = self.start_consumer("consumer", "--flush-interval", "100ms")
+        self.produce(count=1_000)
+        self.wait_checkpointed(1_000, 60, "all is folded", consumer)
+        consumer.signal(signal.SIGSTOP)
+        self.cluster.delete_topic(self.topic)
+        self.cluster.create_topic(self.topic, 1)
+        self.produce(count=3_000)
+        consumer.signal(signal.SIGCONT)
+        self.assertEqual(consumer.wait(90), 65, consumer.tail())
+        self.assertRegex(consumer.tail(), "made anew.*--generation 2")
+
+    def test_a_partition_that_is_added_later_is_read_from_its_beginning(self):
+        """Also with --start latest: all of it came after the start, however long the group takes to hear of it."""
+        self.make_topic(1)
+        self.produce(count=500)
+        consumer = self.start_consumer("consumer", "--flush-interval", "100ms", "--start", "latest",
+                                       "-X", "topic.metadata.refresh.interval.ms=3000")
+        self.wait_checkpointed(500, 60, "the start is stored", consumer)
+        self.cluster.add_partitions(self.topic, 3)
+        self.produce("--devices", 100, count=3_000)
+        self.wait_checkpointed(3_500, 60, "all that came since is folded", consumer)
+        self.assertEqual(consumer.stop(), 0)
+        path = self.table.removeprefix("sqlite:")
+        with sqlite3.connect(path) as table:
+            self.assertEqual(table.execute("SELECT sum(count) FROM items").fetchone()[0], 3_000)
+
     def test_other_definition_is_refused_before_anything_is_written(self):
         self.make_topic(1)
         self.produce(count=1_000)

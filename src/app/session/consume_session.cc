@@ -14,6 +14,7 @@ namespace culvert {
 namespace {
 
 constexpr Millis kLogQueryTimeout{10'000};
+constexpr Millis kTopicQueryTimeout{1'000};
 constexpr Millis kPollIdle{100};
 constexpr Millis kPollBusy{2};  // something is on its way back from the table
 constexpr Millis kWatchInterval{5'000};
@@ -55,6 +56,7 @@ Result<void> ConsumeSession::connect() {
   if (!consumer) return consumer.error();
   consumer_ = *std::move(consumer);
   started_.clear();
+  if (partitions_at_start_ == 0) partitions_at_start_ = consumer_->partition_count();
   next_flush_ = clock_.steady() + settings_.flush_interval;
   next_watch_ = clock_.steady() + kWatchInterval;
   return {};
@@ -187,9 +189,9 @@ void ConsumeSession::check_deadlines() {
 void ConsumeSession::check_watchdog() {
   next_watch_ = clock_.steady() + kWatchInterval;
   // The worker may be asking the consumer something, so it is not replaced under it.
-  if (member_.paused_for_memory() || revoking_ || worker_.busy()) return;
+  if (member_.paused_for_memory() || revoking_ || worker_.busy()) return watch_topic();
   const auto progress = consumer_->check_progress(settings_.progress_limit);
-  if (progress) return;
+  if (progress) return watch_topic();
   if (reconnected_) return fail(Error{progress.error().kind, false, progress.error().message});
   log_.warning("no progress; connecting anew", {{"detail", progress.error().message}});
   reconnected_ = true;
@@ -228,7 +230,7 @@ TableWorker::Attempt ConsumeSession::failed_attempt(std::string_view doing, int 
 }
 
 Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::optional<Checkpoint>& checkpoint,
-                                           int attempt) {
+                                           std::int64_t round, int attempt) {
   const auto range = consumer_->log_range(claim.partition, kLogQueryTimeout);
   if (!range) return range.error();
   if (checkpoint && checkpoint->next > range->log_end && attempt < kShortLogAttempts) {
@@ -238,15 +240,13 @@ Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::option
                     "offset {}; its leader may just have started",
                     settings_.member.topic, claim.partition.value(), range->log_end.value(), checkpoint->next.value()));
   }
-  if (!topic_id_known_) {
-    auto id = consumer_->topic_id(kLogQueryTimeout);
-    if (!id) return id.error();
-    topic_id_ = *std::move(id);
-    topic_id_known_ = true;
-  }
-  LogState log{range->log_start, range->log_end, range->log_start, topic_id_};
+  const auto id = topic_id(round);
+  if (!id) return id.error();
+  LogState log{range->log_start, range->log_end, range->log_start, *id};
   if (checkpoint) return log;
-  if (settings_.start.kind == StartPosition::Kind::kLatest) log.wanted = range->log_end;
+  // A partition that came to the topic since holds nothing that is older than the start.
+  const bool there_at_start = claim.partition.value() < partitions_at_start_;
+  if (settings_.start.kind == StartPosition::Kind::kLatest && there_at_start) log.wanted = range->log_end;
   if (settings_.start.kind == StartPosition::Kind::kTime) {
     const auto found = consumer_->offset_for_time(claim.partition, settings_.start.time, kLogQueryTimeout);
     if (!found) return found.error();
@@ -255,18 +255,53 @@ Result<LogState> ConsumeSession::log_state(const Claim& claim, const std::option
   return log;
 }
 
-void ConsumeSession::load(const Claim& claim) {
-  worker_.submit([this, claim, table_attempt = 0, log_attempt = 0]() mutable -> TableWorker::Attempt {
-    const StreamPartition where{settings_.member.topic, settings_.member.generation, claim.partition};
-    const auto checkpoint = table_->load_checkpoint(where);
-    if (!checkpoint) return failed_attempt("reading the checkpoint", table_attempt++, checkpoint.error());
-    const auto log = log_state(claim, *checkpoint, log_attempt);
-    if (!log) return failed_attempt("asking for the log's ends", log_attempt++, log.error());
-    return [this, claim, checkpoint = *checkpoint, log = *log] {
-      end_at_.try_emplace(claim, log.end);
-      member_.on_loaded(claim, checkpoint, log);
+// Asked for once in each round of assignments: between two of them the topic may have been made anew.
+Result<std::string> ConsumeSession::topic_id(std::int64_t round) {
+  if (!topic_id_ || topic_id_round_ != round) {
+    auto id = consumer_->topic_id(kLogQueryTimeout);
+    if (!id) return id.error();
+    topic_id_ = *std::move(id);
+    topic_id_round_ = round;
+  }
+  return *topic_id_;
+}
+
+// A topic that is made anew within seconds, or while this process stands still, brings no new assignment: the client
+// goes on at its position in the new log as soon as that is long enough, and says nothing.
+void ConsumeSession::watch_topic() {
+  if (topic_asked_ || revoking_) return;
+  topic_asked_ = true;
+  worker_.submit([this, round = rebalances_]() -> TableWorker::Attempt {
+    const bool known = topic_id_ && !topic_id_->empty() && topic_id_round_ == round;
+    const auto now = known ? consumer_->topic_id(kTopicQueryTimeout) : Result<std::string>(std::string());
+    const bool same = !now || now->empty() || *now == *topic_id_;
+    std::string change;
+    if (!same) {
+      change = fmt::format(
+          "topic '{}': its id was {} and is {}: it was made anew while it was read; start its new "
+          "incarnation with --generation {}",
+          settings_.member.topic, *topic_id_, *now, settings_.member.generation + 1);
+    }
+    return [this, round, change] {
+      topic_asked_ = false;
+      if (!change.empty() && round == rebalances_) fail(Error::fatal(ErrorKind::kData, change));
     };
   });
+}
+
+void ConsumeSession::load(const Claim& claim) {
+  worker_.submit(
+      [this, claim, round = rebalances_, table_attempt = 0, log_attempt = 0]() mutable -> TableWorker::Attempt {
+        const StreamPartition where{settings_.member.topic, settings_.member.generation, claim.partition};
+        const auto checkpoint = table_->load_checkpoint(where);
+        if (!checkpoint) return failed_attempt("reading the checkpoint", table_attempt++, checkpoint.error());
+        const auto log = log_state(claim, *checkpoint, round, log_attempt);
+        if (!log) return failed_attempt("asking for the log's ends", log_attempt++, log.error());
+        return [this, claim, checkpoint = *checkpoint, log = *log] {
+          end_at_.try_emplace(claim, log.end);
+          member_.on_loaded(claim, checkpoint, log);
+        };
+      });
 }
 
 void ConsumeSession::read_from(const Claim& claim, Offset offset) {

@@ -103,7 +103,9 @@ class ConsumeSession final : private MemberEffects {
   void on_revoked(const kafka::Revoked& revoked);
   void confirm_revoke();
   [[nodiscard]] Result<LogState> log_state(const Claim& claim, const std::optional<Checkpoint>& checkpoint,
-                                           int attempt);
+                                           std::int64_t round, int attempt);
+  [[nodiscard]] Result<std::string> topic_id(std::int64_t round);
+  void watch_topic();
   void check_deadlines();
   void check_watchdog();
   [[nodiscard]] bool at_end() const;
@@ -143,8 +145,11 @@ class ConsumeSession final : private MemberEffects {
   std::int64_t rebalances_ = 0;
   SteadyTime last_report_{};
   std::int64_t last_read_ = 0;
-  std::string topic_id_;  // the worker's thread only
-  bool topic_id_known_ = false;
+  std::int32_t partitions_at_start_ = 0;  // of the topic, when the session was opened
+  bool topic_asked_ = false;              // an answer of watch_topic() is awaited
+  // The worker's thread only: what the brokers said in this round of assignments.
+  std::optional<std::string> topic_id_;
+  std::int64_t topic_id_round_ = -1;
   // Last, so that its thread ends before anything its jobs use is gone.
   TableWorker worker_;
 };
