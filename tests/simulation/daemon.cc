@@ -34,6 +34,8 @@ void Daemon::start(std::optional<Offset> replay_from) {
   options.topic = log(Claim{}).where.topic;
   options.memory_limit_bytes = inclination.memory_limit_bytes;
   options.replay_from = replay_from;
+  // A function's checkpoint begins at 0 wherever the log does, and a daemon that goes on from it cannot tell.
+  options.accept_loss = replay_from.has_value();
   trace("starts");
   member_ = std::make_unique<GroupMember>(std::move(options), *decoder_, *this);
   readers_.clear();

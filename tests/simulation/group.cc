@@ -5,8 +5,8 @@
 
 namespace culvert::simulation {
 
-Group::Group(Shared& shared) : shared_(shared), owners_(shared.world.partitions().size()) {
-  for (int i = 0; i < shared.world.inclination().daemons; ++i) add_daemon();
+Group::Group(Shared& shared, int daemons) : shared_(shared), owners_(shared.world.partitions().size()) {
+  for (int i = 0; i < daemons; ++i) add_daemon();
 }
 
 void Group::add_daemon() {

@@ -18,9 +18,10 @@ namespace culvert::simulation {
 
 class Group {
  public:
-  explicit Group(Shared& shared);
+  Group(Shared& shared, int daemons);
 
   [[nodiscard]] std::vector<std::unique_ptr<Daemon>>& daemons() { return daemons_; }
+  [[nodiscard]] bool empty() const { return daemons_.empty(); }
   void add_daemon();
   // Gives partitions that nobody owns to daemons that are up.
   void assign_unowned();

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -36,10 +37,11 @@ class Simulation {
         checker_(world_, oracle_, options.end_only),
         table_(table_of(rng_, world_, options)),
         shared_{rng_, world_, *table_, checker_, options.trace},
-        group_(shared_),
+        groups_{Group{shared_, world_.inclination().daemons}, Group{shared_, world_.inclination().second_group}},
         functions_(shared_) {
     if (CULVERT_MUTANT(kCheckpointFirst)) table_->write_checkpoint_first();
     checker_.watch(*table_);
+    if (world_.inclination().early_redrive) begin_early_redrive();
     describe();
   }
 
@@ -49,7 +51,8 @@ class Simulation {
     for (std::size_t i = 0; i < steps && !checker_.violation(); ++i) step();
     if (!checker_.violation()) heal();
     checker_.expect_the_end();
-    if (!checker_.violation()) checker_.check_end(table_->reader());
+    // What an early redrive was killed at is finished first.
+    if (!checker_.violation() && !early_) checker_.check_end(table_->reader());
     if (!checker_.violation() && world_.inclination().emission == Emission::kEarly) redrive();
     if (!checker_.violation()) replay();
     return checker_.violation();
@@ -60,9 +63,23 @@ class Simulation {
   WriteFault draw_fault();
   void step();
   void step_daemons();
-  void disturb(Daemon& daemon);
+  void disturb(Group& group, Daemon& daemon);
+  // `visit` is called with each daemon and its group.
+  template <class Visit>
+  void for_each_daemon(Visit visit) {
+    for (Group& group : groups_) {
+      for (const auto& daemon : group.daemons()) visit(group, *daemon);
+    }
+  }
   void heal();
   void settle_daemons();
+  // While daemons and functions fold.
+  struct EarlyRedrive {
+    bool late;
+    std::array<std::unique_ptr<Redriver>, 2> redrivers;
+  };
+  void begin_early_redrive();
+  void step(Redriver& redriver);
   void redrive();
   void redrive_under_faults(bool late);
   void replay();
@@ -75,18 +92,19 @@ class Simulation {
   Checker checker_;
   std::unique_ptr<VirtualTable> table_;
   Shared shared_;
-  Group group_;
+  std::array<Group, 2> groups_;  // both read all partitions and write the same table; the second one is mostly empty
   EventSource functions_;
+  std::optional<EarlyRedrive> early_;
 };
 
 void Simulation::describe() {
   if (!shared_.trace) return;
   const Inclination& i = world_.inclination();
-  shared_.trace(fmt::format("{} daemons, {} functions{}{}, {} emission, {} partitions, {} records, faults {} %, {}",
-                            i.daemons, i.function_workers, i.disordered_delivery ? " disordered" : "",
-                            i.late_readings ? ", late readings" : "",
-                            i.emission == Emission::kEarly ? "early" : "final", world_.partitions().size(),
-                            world_.records_total(), i.fault_percent, definition_text(world_.definition())));
+  shared_.trace(fmt::format(
+      "{} and {} daemons, {} functions{}{}, {} emission, {} partitions, {} records, faults {} %, {}", i.daemons,
+      i.second_group, i.function_workers, i.disordered_delivery ? " disordered" : "",
+      i.late_readings ? ", late readings" : "", i.emission == Emission::kEarly ? "early" : "final",
+      world_.partitions().size(), world_.records_total(), i.fault_percent, definition_text(world_.definition())));
 }
 
 WriteFault Simulation::draw_fault() {
@@ -105,6 +123,7 @@ void Simulation::step() {
   if (rng_.chance(12)) world_.produce_one();
   if (rng_.chance(2)) table_->release_delayed();
   if (inclination.fault_percent > 0 && rng_.chance(1)) table_->fail_reads(static_cast<int>(rng_.between(1, 3)));
+  if (early_ && rng_.chance(15)) step(*rng_.pick(early_->redrivers));
   if (inclination.daemons > 0 && (inclination.function_workers == 0 || rng_.chance(50))) {
     step_daemons();
   } else {
@@ -113,22 +132,23 @@ void Simulation::step() {
 }
 
 void Simulation::step_daemons() {
-  if (rng_.chance(10)) group_.assign_unowned();
-  if (static_cast<int>(rng_.below(1000)) < world_.inclination().rebalance_permille) group_.rebalance();
-  Daemon& daemon = *rng_.pick(group_.daemons());
-  disturb(daemon);
+  Group& group = groups_[1].daemons().empty() || rng_.chance(60) ? groups_[0] : groups_[1];
+  if (rng_.chance(10)) group.assign_unowned();
+  if (static_cast<int>(rng_.below(1000)) < world_.inclination().rebalance_permille) group.rebalance();
+  Daemon& daemon = *rng_.pick(group.daemons());
+  disturb(group, daemon);
   if (rng_.chance(6)) daemon.flush_all();
   daemon.step();
-  if (!daemon.running()) group_.on_crash(daemon);
+  if (!daemon.running()) group.on_crash(daemon);
 }
 
-void Simulation::disturb(Daemon& daemon) {
+void Simulation::disturb(Group& group, Daemon& daemon) {
   const Inclination& inclination = world_.inclination();
   const auto permille = static_cast<int>(rng_.below(1000));
   if (!daemon.running()) {
     if (rng_.chance(20)) daemon.start();
   } else if (daemon.paused()) {
-    if (rng_.chance(4)) group_.cut_off(daemon);
+    if (rng_.chance(4)) group.cut_off(daemon);
     if (rng_.chance(4)) daemon.wake_process();
   } else if (permille < inclination.crash_permille) {
     daemon.crash();
@@ -143,13 +163,14 @@ void Simulation::heal() {
   if (shared_.trace) shared_.trace("everything heals");
   shared_.healed = true;
   table_->fail_reads(0);
+  if (early_) early_->redrivers = {};  // killed; redrive() goes on where they ended
   world_.produce_all();
-  for (const auto& daemon : group_.daemons()) {
-    daemon->wake_process();
-    if (!world_.inclination().mixed_emission || !daemon->running()) continue;
-    daemon->crash();
-    group_.on_crash(*daemon);
-  }
+  for_each_daemon([this](Group& group, Daemon& daemon) {
+    daemon.wake_process();
+    if (!world_.inclination().mixed_emission || !daemon.running()) return;
+    daemon.crash();
+    group.on_crash(daemon);
+  });
   if (rng_.chance(50)) table_->release_delayed();
   if (world_.inclination().function_workers > 0) functions_.heal();
   settle_daemons();
@@ -157,42 +178,59 @@ void Simulation::heal() {
 }
 
 bool Simulation::daemons_settled() {
-  if (!group_.complete()) return false;
-  for (const auto& daemon : group_.daemons()) {
-    if (!daemon->settled()) return false;
-  }
-  return true;
+  bool settled = true;
+  for (const Group& group : groups_) settled = settled && (group.empty() || group.complete());
+  for_each_daemon([&](const Group&, const Daemon& daemon) { settled = settled && daemon.settled(); });
+  return settled;
 }
 
 void Simulation::settle_daemons() {
-  if (group_.daemons().empty()) return;
+  if (groups_[0].empty()) return;
   const std::size_t steps_most = 20'000 + world_.records_total() * 200;
   for (std::size_t i = 0; i < steps_most && !checker_.violation(); ++i) {
-    for (const auto& daemon : group_.daemons()) {
-      if (!daemon->running()) daemon->start();
-      daemon->step();
-      if (!daemon->running()) group_.on_crash(*daemon);
+    for_each_daemon([](Group& group, Daemon& daemon) {
+      if (!daemon.running()) daemon.start();
+      daemon.step();
+      if (!daemon.running()) group.on_crash(daemon);
+    });
+    if (i % 8 == 0) {
+      for (Group& group : groups_) group.assign_unowned();
     }
-    if (i % 8 == 0) group_.assign_unowned();
     if (i % 16 == 0) {
-      for (const auto& daemon : group_.daemons()) daemon->flush_all();
+      for_each_daemon([](const Group&, Daemon& daemon) { daemon.flush_all(); });
       bool complete = daemons_settled();
       for (std::size_t p = 0; p < world_.partitions().size(); ++p) complete = complete && checker_.complete(p);
-      if (complete) {
-        for (const auto& daemon : group_.daemons()) daemon->check_positions();
-        return;
+      if (complete && !checker_.violation()) {
+        return for_each_daemon([](const Group&, Daemon& daemon) { daemon.check_positions(); });
       }
     }
   }
   std::string status = "the daemons do not come to rest:";
-  for (const auto& daemon : group_.daemons()) status += "\n  " + daemon->status();
+  for_each_daemon([&](const Group&, const Daemon& daemon) { status += "\n  " + daemon.status(); });
   checker_.violate(status);
+}
+
+void Simulation::begin_early_redrive() {
+  const bool late = rng_.chance(50);
+  checker_.expect_redrive(late);
+  early_ =
+      EarlyRedrive{late, {std::make_unique<Redriver>(shared_, 0, late), std::make_unique<Redriver>(shared_, 1, late)}};
+}
+
+void Simulation::step(Redriver& redriver) {
+  if (!redriver.busy()) {
+    if (rng_.chance(20)) redriver.begin();
+  } else if (static_cast<int>(rng_.below(1000)) < world_.inclination().crash_permille) {
+    redriver.kill();
+  } else {
+    redriver.step();
+  }
 }
 
 // What a newer version can read, and sometimes what came late, is put into its windows, each once: two programs at a
 // time, killed and begun again, while functions are sent duplicates.
 void Simulation::redrive() {
-  const bool late = rng_.chance(50);
+  const bool late = early_ ? early_->late : rng_.chance(50);
   checker_.expect_redrive(late);
   shared_.healed = false;
   redrive_under_faults(late);
@@ -219,14 +257,7 @@ void Simulation::redrive_under_faults(bool late) {
   for (std::uint64_t i = 0; i < steps && !checker_.violation(); ++i) {
     if (rng_.chance(2)) table_->release_delayed();
     if (world_.inclination().function_workers > 0 && rng_.chance(10)) functions_.step();
-    Redriver& redriver = *rng_.pick(redrivers);
-    if (!redriver.busy()) {
-      if (rng_.chance(20)) redriver.begin();
-    } else if (static_cast<int>(rng_.below(1000)) < world_.inclination().crash_permille) {
-      redriver.kill();
-    } else {
-      redriver.step();
-    }
+    step(*rng_.pick(redrivers));
   }
   if (world_.inclination().function_workers > 0) functions_.kill_all();
 }
@@ -235,12 +266,12 @@ void Simulation::redrive_under_faults(bool late) {
 void Simulation::replay() {
   if (shared_.trace) shared_.trace("everything is replayed");
   const std::string before = content();
-  if (group_.daemons().empty()) group_.add_daemon();
-  for (const auto& daemon : group_.daemons()) {
-    daemon->crash();
-    group_.on_crash(*daemon);
-    daemon->start(Offset{0});
-  }
+  if (groups_[0].empty()) groups_[0].add_daemon();
+  for_each_daemon([](Group& group, Daemon& daemon) {
+    daemon.crash();
+    group.on_crash(daemon);
+    daemon.start(Offset{0});
+  });
   settle_daemons();
   if (!checker_.violation()) checker_.check_end(table_->reader());
   if (content() != before) checker_.violate("a replay changed the table");

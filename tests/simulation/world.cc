@@ -61,6 +61,8 @@ void World::incline(Rng& rng) {
   }
   if (rng.chance(20)) i.images_most = static_cast<std::size_t>(rng.between(0, 8));
   if (rng.chance(40)) i.unreadable_from = Micro{rng.one_of({20'000'000, 500'000'000'000'000})};
+  if (i.daemons > 0 && rng.chance(20)) i.second_group = static_cast<int>(rng.between(1, 2));
+  i.early_redrive = i.emission == Emission::kEarly && rng.chance(40);
 }
 
 std::unique_ptr<Decoder> World::decoder() const {

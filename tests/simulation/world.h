@@ -55,6 +55,7 @@ struct Inclination {
   Emission emission = Emission::kEarly;
   bool mixed_emission = false;  // each start of a daemon draws its own; in the end all are early
   int daemons = 0;
+  int second_group = 0;  // daemons of another group that writes the same table
   int function_workers = 0;
   bool disordered_delivery = false;  // of function batches: reversed halves, discarded and redriven
   bool gaps_are_empty = false;       // PipelineOptions: batches come in order and none is discarded
@@ -66,6 +67,7 @@ struct Inclination {
   int answer_at_once_percent = 0;  // effects that answer inside of the call
   std::size_t memory_limit_bytes = std::size_t{1} << 30;
   std::size_t images_most = 2'000'000;
+  bool early_redrive = false;  // dead letters are redriven while the others still work
   // The workers' version cannot read values from this one on; absent: it reads everything.
   std::optional<Micro> unreadable_from{};
 };
