@@ -197,8 +197,8 @@ TEST_F(Consume, PausedPartitionsAreSilentAndResumeWithoutLossOrRepetition) {
   for (int p = 0; p < 4; ++p) EXPECT_EQ(reader.offsets[p], sequence(2'000));
 }
 
-// What is told waits until there are no records.  An end that a seek overtakes meanwhile would say that there is nothing
-// where the seek goes.
+// What is told waits until there are no records.  An end that a seek overtakes meanwhile would say that there is
+// nothing where the seek goes.
 TEST_F(Consume, AnEndOfBeforeASeekIsNotToldAfterIt) {
   fill(config, 2, 10);
   Reader reader(config, {.topic = kTopic, .group = kGroup, .batch_records_max = 20});
