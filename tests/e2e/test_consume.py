@@ -11,7 +11,7 @@ from pathlib import Path
 
 from culvert_test.process import wait_until
 from culvert_test.runner import main
-from kafka_case import KafkaCase
+from kafka_case import USER, KafkaCase
 
 HARD = ("--disorder", "5s", "--late-share", "0.002", "--bad-share", "0.001")
 
@@ -233,6 +233,41 @@ class Consume(KafkaCase):
         consumer.signal(signal.SIGCONT)
         self.assertEqual(consumer.wait(90), 65, consumer.tail())
         self.assertRegex(consumer.tail(), "made anew.*--generation 2")
+
+    def readings(self, count, device):
+        return [json.dumps({"device_id": device, "timestamp": f"2023-05-01T12:{i // 60:02}:{i % 60:02}Z",
+                            "temperature": i}) for i in range(count)]
+
+    def test_what_transactions_aborted_is_in_no_window(self):
+        """Nor does a marker, which takes an offset, hold anything up: at the end of the log, either."""
+        self.make_topic(1)
+        self.cluster.transact(self.topic, 0, self.readings(40, 1))
+        self.cluster.transact(self.topic, 0, self.readings(30, 2), abort=True)
+        consumer = self.start_consumer("consumer", "--flush-interval", "50ms")
+        self.wait_checkpointed(72, 60, "the first two are dealt with", consumer)
+        self.cluster.transact(self.topic, 0, self.readings(20, 3), abort=True)
+        self.wait_checkpointed(93, 60, "nothing but aborted records and a marker came", consumer)
+        self.cluster.transact(self.topic, 0, self.readings(10, 4))
+        self.wait_checkpointed(104, 60, "all is dealt with", consumer)
+        self.assertEqual(consumer.stop(), 0)
+        self.consume_to_end("--replay-from", "earliest")
+        rows = [json.loads(line) for line in self.query().splitlines()]
+        self.assertEqual([(row["device_id"], row["count"]) for row in rows], [(1, 40), (4, 10)])
+        self.assertEqual(self.cluster.end_offsets(self.topic), {0: 104})
+        self.verify()
+
+    def test_a_log_without_times_of_its_producers(self):
+        """LogAppendTime: the broker's clock is the record's timestamp, so nothing is judged by what a sensor says."""
+        self.cluster.create_topic(self.topic, 1, {"message.timestamp.type": "LogAppendTime"})
+        self.cluster.acl(USER, ["READ", "WRITE", "DESCRIBE"], topic=self.topic)
+        self.cluster.acl(USER, ["READ"], group=self.topic)
+        self.produce("--devices", 5, *HARD, count=3_000)
+        self.consume_to_end()
+        before = self.query()
+        self.assertEqual(self.checkpointed(), 3_000)
+        self.consume_to_end("--replay-from", "earliest")
+        self.assertEqual(self.query(), before)
+        self.verify()
 
     def test_a_partition_that_is_added_later_is_read_from_its_beginning(self):
         """Also with --start latest: all of it came after the start, however long the group takes to hear of it."""

@@ -259,6 +259,27 @@ Partitions all_partitions(const Admin& admin, const std::string& topic, std::int
   return partitions;
 }
 
+// Produces the values in one transaction and ends it, so that the log holds them all and a marker; with the properties'
+// transactional.id.
+json::value transact(const Admin& admin, const std::string& topic, int partition,
+                     const std::vector<std::string>& values, bool aborted) {
+  check("init-transactions", rd_kafka_init_transactions(admin.client(), admin.timeout_ms()));
+  check("begin-transaction", rd_kafka_begin_transaction(admin.client()));
+  for (const std::string& value : values) {
+    check("produce",
+          rd_kafka_producev(admin.client(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                            RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_END));
+  }
+  check("flush", rd_kafka_flush(admin.client(), admin.timeout_ms()));
+  if (aborted) {
+    check("abort", rd_kafka_abort_transaction(admin.client(), admin.timeout_ms()));
+  } else {
+    check("commit", rd_kafka_commit_transaction(admin.client(), admin.timeout_ms()));
+  }
+  return json::object{{"produced", values.size()}};
+}
+
 // {"0": 17, "1": 4}; partitions without an offset are left out.
 json::object offsets_object(std::string_view what, const rd_kafka_topic_partition_list_t* list) {
   json::object offsets;
@@ -410,6 +431,7 @@ class CommandLine {
     app_.require_subcommand(1);
     add_topic_commands();
     add_offset_commands();
+    add_produce_command();
     add_acl_commands();
   }
 
@@ -477,6 +499,15 @@ class CommandLine {
     group->add_option("name", name_)->required();
   }
 
+  void add_produce_command() {
+    auto* produce =
+        add("transact", [this](const Admin& admin) { return transact(admin, name_, partition_, values_, aborted_); });
+    produce->add_option("name", name_)->required();
+    produce->add_option("partition", partition_)->required();
+    produce->add_option("values", values_)->required();
+    produce->add_flag("--abort", aborted_);
+  }
+
   void add_acl_commands() {
     auto* create = add("create-acl", [this](const Admin& admin) { return create_acl(admin, rule_); });
     create->add_option("principal", rule_.principal)->required();
@@ -499,6 +530,8 @@ class CommandLine {
   int partition_ = 0;
   int replication_ = 1;
   std::int64_t before_ = 0;
+  std::vector<std::string> values_;
+  bool aborted_ = false;
   std::vector<std::string> config_;
   AclRule rule_;
   Command command_;

@@ -287,6 +287,11 @@ class KafkaCluster:
         """Moves the log's start up to `before`, as retention would."""
         self.admin("delete-records", topic, partition, before)
 
+    def transact(self, topic, partition, values, abort=False):
+        """Produces the values in one transaction; aborted, they and a marker are in the log all the same."""
+        self.admin("transact", topic, partition, *values, *(["--abort"] if abort else []),
+                   properties={"bootstrap.servers": self.admin_bootstrap, "transactional.id": f"transact-{topic}"})
+
     def group_offsets(self, group, topic):
         """Partition -> committed offset, for partitions that have one."""
         return {int(p): offset for p, offset in self.admin("group-offsets", group, topic).items()}
