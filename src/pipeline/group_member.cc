@@ -130,7 +130,8 @@ Result<void> GroupMember::check_log(const StreamPartition& where, const Checkpoi
             "{}): go on without them by --accept-loss",
             where.name(), log.start - checkpoint.next, checkpoint.next.value(), log.start.value()));
   }
-  if (options_.replay_from && checkpoint.start < log.start && !checkpoint.topic_id.empty() && !options_.accept_loss) {
+  const bool replays = options_.replay_from && !replayed_.contains(where.partition);
+  if (replays && checkpoint.start < log.start && !checkpoint.topic_id.empty() && !options_.accept_loss) {
     return Error::fatal(
         ErrorKind::kData,
         fmt::format("{}: the log begins at offset {}, above {} where folding began: without its front a replay cannot "

@@ -362,5 +362,28 @@ TEST_F(GroupMemberTest, AReplayOfALogWithoutItsFrontIsRefused) {
   EXPECT_EQ(load(11), "reading from 11");
 }
 
+// Long after it is done retention passes the place where it began, and partitions come and go.
+TEST_F(GroupMemberTest, AReplayThatIsDoneNeedsItsLogNoMore) {
+  produce(1, 12);
+  other_owner(0, 10);
+  options_.replay_from = Offset{0};
+  const auto load = [&](const Claim& claim, std::int64_t log_start) {
+    member().on_assigned({&claim, 1});
+    auto stored = *table_.load_checkpoint(kWhere);
+    stored->topic_id = "id";
+    member().on_loaded(claim, stored, LogState{Offset{log_start}, Offset{12}, Offset{log_start}, "id"});
+  };
+  load(kClaim, 0);
+  EXPECT_EQ(effects_.reading_from, Offset{0});
+  member().on_records(kClaim, records(0, 12));
+  answer_images();
+  member().flush_all();
+  while (!effects_.flushes.empty()) answer_flush();
+  revoke(true);
+  load(Claim{PartitionId{0}, AssignmentId{2}}, 11);
+  EXPECT_FALSE(effects_.failure) << effects_.failure->message;
+  EXPECT_EQ(effects_.reading_from, Offset{12});
+}
+
 }  // namespace
 }  // namespace culvert
