@@ -365,8 +365,9 @@ TEST_F(GroupMemberTest, AReplayOfALogWithoutItsFrontIsRefused) {
 // Long after it is done retention passes the place where it began, and partitions come and go.
 TEST_F(GroupMemberTest, AReplayThatIsDoneNeedsItsLogNoMore) {
   produce(1, 12);
-  other_owner(0, 10);
   options_.replay_from = Offset{0};
+  (void)member();
+  other_owner(0, 10);
   const auto load = [&](const Claim& claim, std::int64_t log_start) {
     member().on_assigned({&claim, 1});
     auto stored = *table_.load_checkpoint(kWhere);

@@ -265,11 +265,12 @@ json::value transact(const Admin& admin, const std::string& topic, int partition
                      const std::vector<std::string>& values, bool aborted) {
   check("init-transactions", rd_kafka_init_transactions(admin.client(), admin.timeout_ms()));
   check("begin-transaction", rd_kafka_begin_transaction(admin.client()));
-  for (const std::string& value : values) {
-    check("produce",
-          rd_kafka_producev(admin.client(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
-                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                            RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()), RD_KAFKA_V_END));
+  const Owned<rd_kafka_topic_t, rd_kafka_topic_destroy> to(rd_kafka_topic_new(admin.client(), topic.c_str(), nullptr));
+  for (std::string value : values) {
+    if (rd_kafka_produce(to.get(), partition, RD_KAFKA_MSG_F_COPY, value.data(), value.size(), nullptr, 0, nullptr) !=
+        0) {
+      check("produce", rd_kafka_last_error());
+    }
   }
   check("flush", rd_kafka_flush(admin.client(), admin.timeout_ms()));
   if (aborted) {
