@@ -52,8 +52,8 @@ std::optional<int> fraction_ms(std::string_view& rest) {
 }  // namespace
 
 // A window that holds the last readings of the year 9999 ends in the year 10000, whose text is wider:
-// `+010000-01-01T00:00:00.000Z` (ISO 8601's expanded form, as ECMAScript has it).  Only ends have it, as a window starts
-// at or below one of its readings.
+// `+010000-01-01T00:00:00.000Z` (ISO 8601's expanded form, as ECMAScript has it).  Only ends have it, because a window
+// starts at or below one of its readings.
 // By hand: every put of an item formats two times, and a formatting library takes 5 000 instructions for each.
 std::string format_utc(EventTime time) {
   const std::int64_t day = time.value() >= 0 ? time.value() / kDayMs : -((-time.value() + kDayMs - 1) / kDayMs);

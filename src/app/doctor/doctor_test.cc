@@ -105,10 +105,11 @@ TEST(Position, JudgesAsConsumeDoes) {
     return position_finding("t", generation, log, {stored}).state;
   };
   EXPECT_EQ(state(topic_log(0, 10), checkpoint(0, 5)), HopState::kPassed);
-  EXPECT_EQ(state(topic_log(5, 10), checkpoint(0, 5)), HopState::kPassed);   // next to be read is still there
-  EXPECT_EQ(state(topic_log(6, 10), checkpoint(0, 5)), HopState::kFailed);   // one record is gone
-  EXPECT_EQ(state(topic_log(6, 10), checkpoint(5, 5)), HopState::kPassed);   // nothing was folded yet: begins later
-  EXPECT_EQ(state(topic_log(0, 10), checkpoint(0, 11)), HopState::kFailed);  // above the end
+  EXPECT_EQ(state(topic_log(5, 10), checkpoint(0, 5)), HopState::kPassed);      // next to be read is still there
+  EXPECT_EQ(state(topic_log(6, 10), checkpoint(0, 5)), HopState::kFailed);      // one record is gone
+  EXPECT_EQ(state(topic_log(6, 10), checkpoint(5, 5)), HopState::kFailed);      // nor was it the place to begin at
+  EXPECT_EQ(state(topic_log(6, 10), checkpoint(0, 0, "")), HopState::kPassed);  // a function's: it promises nothing
+  EXPECT_EQ(state(topic_log(0, 10), checkpoint(0, 11)), HopState::kFailed);     // above the end
   EXPECT_EQ(state(topic_log(0, 10, "other"), checkpoint(0, 5)), HopState::kFailed);
   EXPECT_EQ(state(topic_log(0, 10, ""), checkpoint(0, 5)), HopState::kPassed);  // brokers that tell no id
   EXPECT_EQ(state(topic_log(0, 10), checkpoint(0, 5, "id", 2)), HopState::kFailed);
