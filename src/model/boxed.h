@@ -20,11 +20,12 @@ template <class T>
 class Boxed {
  public:
   Boxed() = default;
-  Boxed(std::nullopt_t) {}                                           // NOLINT(google-explicit-constructor)
-  Boxed(T value) : value_(std::make_unique<T>(std::move(value))) {}  // NOLINT(google-explicit-constructor)
+  // Not explicit, as std::optional's are not.
+  Boxed(std::nullopt_t) {}
+  Boxed(T value) : value_(std::make_unique<T>(std::move(value))) {}
   Boxed(std::optional<T> value) {
     if (value) *this = *std::move(value);
-  }  // NOLINT(google-explicit-constructor)
+  }
   Boxed(const Boxed& other) : value_(other ? std::make_unique<T>(*other) : nullptr) {}
   Boxed(Boxed&&) noexcept = default;
   Boxed& operator=(const Boxed& other) { return *this = Boxed(other); }
