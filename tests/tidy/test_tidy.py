@@ -225,7 +225,7 @@ class RuleTest(unittest.TestCase):
 
     def test_nothing_private_and_no_registry_by_name(self):
         self.fires("private", "docs/a.md", "see /root/notes\n", 1)
-        self.fires("private", "docs/a.md", "cd /work/main\n", 1)
+        self.fires("private", "docs/a.md", "cd /work/project\n", 1)
         self.fires("private", "docs/a.md", "a\nls /home/me/x\n", 2)
         self.fires("private", "scripts/a.md", "deb http://deb.debian.org/debian x main\n", 1)
         self.silent("docs/a.md", "build/work/x, $HOME/work/x and ./root/x\n")
