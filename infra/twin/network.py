@@ -24,6 +24,7 @@ PREFIX = "culvert-"
 ROUTER = "169.254.1.1"
 METRIC = 100   # of a cable's route: something may be put in front of it (impairment.py)
 SERVICES_NET = topology.SERVICES_BLOCK.rpartition(".")[0]
+NETNS = pathlib.Path("/run/netns")
 NETNS_ETC = pathlib.Path("/etc/netns")
 
 
@@ -122,9 +123,7 @@ class Fabric:
         self._links[network.name, host.name] = host
 
     def remove_host(self, network_name, host_name):
-        name = self.namespace(network_name, host_name)
-        end_processes_in(name)
-        remove_namespace(name)
+        remove_namespace(self.namespace(network_name, host_name))
         self._links.pop((network_name, host_name), None)
 
     def _add(self, *parts):
@@ -141,33 +140,51 @@ class Fabric:
         shutil.copyfile(self.trust, folder / "ssl" / "certs" / "ca-certificates.crt")
 
 
-def end_processes_in(namespace, seconds=5):
+def processes_in(identity):
+    """Pids of what runs in the namespace with this device and inode, also when its name is gone."""
+    found = []
+    for link in pathlib.Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):   # ended meanwhile
+            if _identity(link) == identity:
+                found.append(int(link.parts[2]))
+    return found
+
+
+def _identity(path):
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def end_processes_in(identity, namespace, seconds=5):
     """Everything that runs in a namespace, by its pid: first asked, then ended."""
     deadline = time.monotonic() + seconds
     number = signal.SIGTERM
-    while True:
-        pids = run(["ip", "netns", "pids", namespace], check=False).split()
-        if not pids:
-            return
+    while pids := processes_in(identity):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), number)
+                os.kill(pid, number)
         if time.monotonic() > deadline - seconds / 2:
             number = signal.SIGKILL
         if time.monotonic() > deadline:
-            raise CommandFailed(f"{namespace}: processes {', '.join(pids)} do not end")
+            raise CommandFailed(f"{namespace}: processes {', '.join(map(str, pids))} do not end")
         time.sleep(0.05)
 
 
 def remove_namespace(namespace):
+    """With all that runs in it.  A program that was just starting may enter until the name is gone: it ends, too."""
+    try:
+        identity = _identity(NETNS / namespace)
+    except FileNotFoundError:   # somebody else was quicker
+        return
+    end_processes_in(identity, namespace)
     run(["ip", "netns", "delete", namespace])
+    end_processes_in(identity, namespace)
     shutil.rmtree(NETNS_ETC / namespace, ignore_errors=True)
 
 
 def sweep(twin):
     """Removes every namespace of a twin with what runs in it; works on the remains of a killed one, too."""
     for namespace in namespaces_of(twin):
-        end_processes_in(namespace)
         remove_namespace(namespace)
     for folder in NETNS_ETC.glob(f"{PREFIX}{twin}-*"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,11 +7,13 @@ In the brokers' place something answers each connection with the address that it
 
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 
 import twin_case   # puts the twin's folders on the path
 import applied
@@ -180,6 +182,14 @@ class Networks(unittest.TestCase):
             self.assertEqual(done.returncode, 77, done.stderr)
             self.assertIn("needs root with CAP_NET_ADMIN and CAP_SYS_ADMIN to make network namespaces", done.stderr)
 
+    def sleeper_in(self, namespace, name):
+        """A program that has arrived: `ip` opens the namespace some time after it was started."""
+        sleeper = Process(["ip", "netns", "exec", namespace, "sleep", "1000"], name, self.folder)
+        wait_until(lambda: str(sleeper.pid) in network.run(["ip", "netns", "pids", namespace]).split()
+                   and pathlib.Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", 30, f"{name} sleeps",
+                   process=sleeper)
+        return sleeper
+
     def test_sweeping_leaves_nothing(self):
         other = f"{NAME}x"
         fabric = network.Fabric(other, pathlib.Path("/etc/ssl/certs/ca-certificates.crt"))
@@ -187,11 +197,20 @@ class Networks(unittest.TestCase):
         part = self.topology.networks["analytics"]
         fabric.build_network(part, 0)
         fabric.build_host(part, part.hosts[0])
-        sleeper = Process([*fabric.inside(part.name, part.hosts[0].name), "sleep", "1000"], "sleeper", self.folder)
-        network.sweep(other)
+        inside = fabric.namespace(part.name, part.hosts[0].name)
+        sleepers = [self.sleeper_in(inside, "sleeper")]
+
+        def run_with_a_latecomer(command, *rest, **options):
+            if command == ["ip", "netns", "delete", inside]:
+                sleepers.append(self.sleeper_in(inside, "latecomer"))
+            return run(command, *rest, **options)
+
+        run = network.run
+        with unittest.mock.patch.object(network, "run", run_with_a_latecomer):
+            network.sweep(other)
         self.assertEqual(network.namespaces_of(other), [])
         self.assertEqual(list(network.NETNS_ETC.glob(f"culvert-{other}-*")), [])
-        self.assertIsNotNone(sleeper.wait(5))
+        self.assertEqual([sleeper.wait(5) for sleeper in sleepers], [-signal.SIGTERM] * 2)
         self.assertGreater(len(network.namespaces_of(NAME)), 0)
 
 
