@@ -62,13 +62,17 @@ CREATE TABLE dead_letters (
 ) STRICT;
 
 -- For other programs and for people: the names and units that DynamoDB tables use as well.  The numbers are floating point
--- here, for convenience; the exact ones are in `items`.
+-- here, for convenience; the exact ones are in `items`.  SQLite has no dates above the year 9999, where windows may end: such
+-- an end is told by the same day 400 years (146 097 days) before, and written with a sign and six digits, as elsewhere.
 CREATE VIEW windows AS
 SELECT device_id,
        strftime('%Y-%m-%dT%H:%M:%S', (window_start - (window_start % 1000 + 1000) % 1000) / 1000, 'unixepoch')
          || printf('.%03dZ', (window_start % 1000 + 1000) % 1000) AS window_start,
-       strftime('%Y-%m-%dT%H:%M:%S', (window_end - (window_end % 1000 + 1000) % 1000) / 1000, 'unixepoch')
-         || printf('.%03dZ', (window_end % 1000 + 1000) % 1000) AS window_stop,
+       CASE WHEN window_end < 253402300800000
+            THEN strftime('%Y-%m-%dT%H:%M:%S', (window_end - (window_end % 1000 + 1000) % 1000) / 1000, 'unixepoch')
+            ELSE printf('+%06d', strftime('%Y', window_end / 1000 - 12622780800, 'unixepoch') + 400)
+                 || strftime('-%m-%dT%H:%M:%S', window_end / 1000 - 12622780800, 'unixepoch')
+       END || printf('.%03dZ', (window_end % 1000 + 1000) % 1000) AS window_stop,
        mean_micro / 1e6 AS "avg_@VALUE@",
        min_micro / 1e6 AS "min_@VALUE@",
        max_micro / 1e6 AS "max_@VALUE@",

@@ -211,6 +211,25 @@ TEST(SqliteTable, ViewShowsWindowsBefore1970) {
   EXPECT_EQ(format_utc(EventTime{-59'999}), "1969-12-31T23:59:00.001Z");
 }
 
+TEST(SqliteTable, ViewShowsWindowsThatEndAboveTheYear9999) {
+  const TempFolder folder;
+  const auto table = open_table(folder / "t.sqlite");
+  constexpr std::int64_t kYear10000 = 253'402'300'800'000;
+  constexpr std::int64_t kDay = 86'400'000;
+  std::int64_t device = 0;
+  std::string expected;
+  // The last milliseconds and days with an ordinary text, a leap day, and the latest end that there is.
+  for (const std::int64_t end : {kYear10000 - 1, kYear10000, kYear10000 + 1, kYear10000 + 59 * kDay + 7,
+                                 kYear10000 + 60 * kDay, kYear10000 + 366 * kDay - 1}) {
+    ItemPut put = item_put({DeviceId{++device}, EventTime{kYear10000 - kDay}}, image_of(1, 5), {});
+    put.window_end = EventTime{end};
+    ASSERT_FALSE(table->flush({kWhere, {}, {put}, {}}).error);
+    expected += "9999-12-31T00:00:00.000Z|" + format_utc(EventTime{end}) + "\n";
+  }
+  EXPECT_EQ(run_sql(folder / "t.sqlite", "SELECT window_start, window_stop FROM windows ORDER BY device_id"), expected);
+  EXPECT_NE(expected.find("+010000-02-29T00:00:00.007Z"), std::string::npos) << expected;
+}
+
 TEST(SqliteOpen, DefinitionIsReadBackAndAnotherOneIsRefusedWithTheDifference) {
   const TempFolder folder;
   Definition definition;
