@@ -23,6 +23,8 @@ constexpr std::size_t kBatchKeysMost = 100;  // DynamoDB's limit of BatchGetItem
 
 // The row of the checkpoint table that says what the table's windows are.  A stream's name always holds an `@`.
 constexpr std::string_view kDefinitionStream = "culvert";
+// What items, checkpoints and dead letters look like, as a number in that row; absent, as it once was: 1.
+constexpr std::string_view kTableFormat = "1";
 
 bool is_table_name(std::string_view name) {
   return name.size() >= 3 && name.size() <= 255 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -296,7 +298,8 @@ Result<std::optional<Checkpoint>> DynamoDbTable::load_checkpoint(const StreamPar
 
 Result<void> DynamoDbTable::claim_definition(const Definition& definition) {
   std::string body = begin_request(names_.checkpoints) + R"(,"Item":{"stream":{"S":")";
-  body.append(kDefinitionStream).append(R"("},"partition":{"N":"0"},"definition":{"S":)");
+  body.append(kDefinitionStream).append(R"("},"partition":{"N":"0"},"format":{"N":")").append(kTableFormat);
+  body += R"("},"definition":{"S":)";
   append_json_string(body, definition_text(definition));
   body += R"json(}},"ConditionExpression":"attribute_not_exists(#stream)",)json";
   body += R"json("ExpressionAttributeNames":{"#stream":"stream"}})json";
@@ -319,12 +322,19 @@ Result<std::optional<Definition>> DynamoDbTable::definition() {
   if (!response) return response.error();
   const auto* item = response->if_contains("Item");
   if (item == nullptr) return std::optional<Definition>();
-  const auto* object = item->if_object();
-  const auto* attribute = object == nullptr ? nullptr : object->if_contains("definition");
-  const auto* wrapper = attribute == nullptr ? nullptr : attribute->if_object();
-  const auto* text = wrapper == nullptr ? nullptr : wrapper->if_contains("S");
-  if (text == nullptr || !text->is_string()) return unreadable(names_.checkpoints, "GetItem");
-  auto definition = parse_definition({text->get_string().data(), text->get_string().size()});
+  if (!item->is_object()) return unreadable(names_.checkpoints, "GetItem");
+  const JsonObject& row = item->get_object();
+  // First, as in another format the definition may be another, too.
+  const auto format = row.contains("format") ? attribute(row, "format", "N").value_or("unknown") : kTableFormat;
+  if (format != kTableFormat) {
+    return Error::fatal(ErrorKind::kData,
+                        fmt::format("table '{}': its format is {}, and this culvert knows format {} (use the culvert "
+                                    "that made it, or consume into another table)",
+                                    names_.items, format, kTableFormat));
+  }
+  const auto text = attribute(row, "definition", "S");
+  if (!text) return unreadable(names_.checkpoints, "GetItem");
+  auto definition = parse_definition(*text);
   if (!definition) return definition.error().within(fmt::format("table '{}'", names_.checkpoints));
   return std::optional<Definition>(*std::move(definition));
 }

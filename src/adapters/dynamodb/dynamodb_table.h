@@ -81,11 +81,11 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   [[nodiscard]] Result<void> check_writable(KeyType key_type);
 
   // One table never mixes two definitions: the first caller's is stored, and another one is refused (kData) with the
-  // differences.
+  // differences; so is a table of another format.
   [[nodiscard]] Result<void> claim_definition(const Definition& definition);
   // Stem of the attributes that hold values: the definition's.  Before the first flush, load or scan.
   void set_value_name(const std::string& value_name) { format_.value_name = value_name; }
-  // nullopt: nobody has claimed it yet.
+  // nullopt: nobody has claimed it yet.  Error (kData): the table has a format that this program does not know.
   [[nodiscard]] Result<std::optional<Definition>> definition();
 
   FlushResult flush(const FlushRequest& request) override;

@@ -330,6 +330,29 @@ TEST_F(DynamoDbTableTest, DefinitionIsClaimedByTheFirst) {
   EXPECT_TRUE(table().checkpoints()->empty()) << "the definition's row is no checkpoint";
 }
 
+TEST_F(DynamoDbTableTest, TableOfAnotherFormatIsRefusedByWritersAndReaders) {
+  const auto put_row = [&](const std::string& format, const std::string& definition) {
+    fake_.put_raw("telemetry-checkpoints", R"({"stream":{"S":"culvert"},"partition":{"N":"0"},)" + format +
+                                               R"("definition":{"S":")" + definition + R"("}})");
+  };
+  ASSERT_TRUE(table().claim_definition(Definition{}).ok());
+  EXPECT_EQ(attribute(fake_.items("telemetry-checkpoints").at(0), "format", "N"), "1");
+  put_row("", definition_text(Definition{}));  // as it was made before there was a number
+  EXPECT_EQ(*table().definition(), Definition{});
+  EXPECT_TRUE(another()->claim_definition(Definition{}).ok());
+  for (const char* format : {R"("format":{"N":"2"},)", R"("format":{"S":"1"},)"}) {
+    put_row(format, "what a newer one writes here");
+    const auto claimed = another()->claim_definition(Definition{});
+    ASSERT_FALSE(claimed.ok()) << format;
+    EXPECT_EQ(claimed.error().kind, ErrorKind::kData);
+    EXPECT_FALSE(claimed.error().retriable);
+    EXPECT_TRUE(claimed.error().message.starts_with("table 'telemetry': its format is ")) << claimed.error().message;
+    const auto read = table().definition();
+    ASSERT_FALSE(read.ok()) << format;
+    EXPECT_EQ(read.error().message, claimed.error().message);
+  }
+}
+
 TEST_F(DynamoDbTableTest, ScansAreInOrderOverAllPages) {
   fake_.set_page_bytes(2'000);
   FlushRequest request{kWhere, {}, {}, CheckpointPut{checkpoint_at(5), std::nullopt}};

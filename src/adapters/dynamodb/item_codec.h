@@ -51,8 +51,12 @@ inline constexpr std::size_t kPartBytes = 250'000;
 // `"device_id":{..},"window_start":{..}`, without braces.
 void append_item_key(std::string& out, const ItemKey& key);
 
-// Error (kData, fatal): the item is not one of culvert's; the message names table, key and attribute.
 using JsonItem = boost::json::object;
+// The value inside `{"N": "1"}` and its like; nullopt if the attribute is absent or of another type.
+[[nodiscard]] std::optional<std::string_view> attribute(const JsonItem& item, std::string_view name,
+                                                        std::string_view type);
+
+// Error (kData, fatal): the item is not one of culvert's; the message names table, key and attribute.
 [[nodiscard]] Result<StoredItem> read_item(const JsonItem& item, std::string_view table, std::string_view value_name);
 [[nodiscard]] Result<ItemKey> read_item_key(const JsonItem& item, std::string_view table);
 

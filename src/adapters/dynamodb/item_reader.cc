@@ -189,6 +189,10 @@ std::optional<std::size_t> read_size(Attributes& attributes, std::string_view na
 
 }  // namespace
 
+std::optional<std::string_view> attribute(const JsonItem& item, std::string_view name, std::string_view type) {
+  return Attributes(item, {}).text(name, type);
+}
+
 std::optional<Int128> parse_number(std::string_view text, int digits) {
   const auto exponent_at = text.find_first_of("eE");
   if (exponent_at == std::string_view::npos) return parse_scaled(text, digits);

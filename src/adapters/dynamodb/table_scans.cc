@@ -39,14 +39,6 @@ bool inside(const ItemFilter& filter, const ItemKey& key) {
   return (!filter.from || key.window_start >= *filter.from) && (!filter.to || key.window_start < *filter.to);
 }
 
-std::optional<std::string_view> attribute(const JsonItem& item, const char* name, const char* type) {
-  const auto* found = item.if_contains(name);
-  const auto* wrapper = found == nullptr ? nullptr : found->if_object();
-  const auto* value = wrapper == nullptr ? nullptr : wrapper->if_contains(type);
-  const auto* text = value == nullptr ? nullptr : value->if_string();
-  return text == nullptr ? std::nullopt : std::optional(std::string_view(text->data(), text->size()));
-}
-
 }  // namespace
 
 Result<void> DynamoDbTable::pages(std::string_view operation, const std::string& table, const std::string& body,
