@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 namespace culvert {
@@ -42,15 +43,18 @@ std::size_t character_bytes(std::string_view text) {
   return lead.length;
 }
 
-void append_ascii(std::string& out, char c) {
+bool stands_for_itself(char c) {
   const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+// Any other character of ASCII.
+void append_escaped(std::string& out, char c) {
   if (c == '"' || c == '\\') {
     out += '\\';
     out += c;
-  } else if (byte < 0x20 || byte == 0x7f) {
-    fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
   } else {
-    out += c;
+    fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(c));
   }
 }
 
@@ -59,9 +63,15 @@ void append_ascii(std::string& out, char c) {
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
+    // Nearly every text is one run of characters that stand for themselves.
+    const auto run =
+        static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), stands_for_itself) - text.begin());
+    out += text.substr(0, run);
+    text.remove_prefix(run);
+    if (text.empty()) break;
     const std::size_t length = character_bytes(text);
     if (length == 1) {
-      append_ascii(out, text.front());
+      append_escaped(out, text.front());
     } else if (length == 0) {
       out += "\\ufffd";
     } else {

@@ -43,7 +43,7 @@ LogLevel level_of(const std::string& word) {
 std::int64_t wall_ms(const Clock& clock) { return std::chrono::floor<Millis>(clock.wall()).time_since_epoch().count(); }
 
 void append_member(std::string& out, std::string_view name, std::string_view text) {
-  fmt::format_to(std::back_inserter(out), ",\"{}\":", name);
+  out.append(",\"").append(name).append("\":");
   append_json_string(out, text);
 }
 
@@ -57,8 +57,9 @@ std::string value_text(const LogField::Value& value, bool json) {
 // A log that cannot be written must not fail a batch; there is nowhere to tell it either.
 void write_line(int descriptor, std::string line) {
   // Whatever a message holds, it stays one line.
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  for (const char end : {'\n', '\r'}) {
+    for (auto at = line.find(end); at != std::string::npos; at = line.find(end, at)) line[at] = ' ';
+  }
   line += '\n';
   for (std::string_view rest = line; !rest.empty();) {
     const ssize_t written = ::write(descriptor, rest.data(), rest.size());
@@ -126,18 +127,21 @@ void FunctionLog::write(LogLevel level, std::string_view message, const lambda::
 }
 
 void FunctionLog::metrics(std::span<const Metric> metrics, const lambda::Invocation& invocation) {
-  std::string line = fmt::format(R"({{"_aws":{{"Timestamp":{},"CloudWatchMetrics":)"
-                                 R"([{{"Namespace":"culvert","Dimensions":[["service"]],"Metrics":[)",
-                                 wall_ms(clock_));
+  // Every invocation ends with this line: a format string for each of its pieces would be a sixth of what the smallest
+  // invocation computes.
+  std::string line;
+  line.reserve(1'024);
+  line.append(R"({"_aws":{"Timestamp":)").append(fmt::format_int(wall_ms(clock_)).c_str());
+  line.append(R"(,"CloudWatchMetrics":[{"Namespace":"culvert","Dimensions":[["service"]],"Metrics":[)");
   for (const Metric& metric : metrics) {
-    fmt::format_to(std::back_inserter(line), R"({}{{"Name":"{}","Unit":"{}"}})", line.back() == '[' ? "" : ",",
-                   metric.name, metric.unit);
+    if (line.back() != '[') line += ',';
+    line.append(R"({"Name":")").append(metric.name).append(R"(","Unit":")").append(metric.unit).append(R"("})");
   }
   line += "]}]}";
   append_member(line, "service", options_.service);
   append_member(line, "function_request_id", invocation.request_id);
   for (const Metric& metric : metrics) {
-    fmt::format_to(std::back_inserter(line), ",\"{}\":{}", metric.name, metric.value);
+    line.append(",\"").append(metric.name).append("\":").append(fmt::format_int(metric.value).c_str());
   }
   line += '}';
   write_line(options_.metrics_descriptor, std::move(line));
