@@ -70,12 +70,13 @@ TEST_F(Fault, APositionThatStaysRefusedIsLost) {
   reader.poll_until([&] { return reader.received() == 400; }, "everything was read");
   broker->fail_requests(Request::kFetch, kOffsetOutOfRange, 100'000);
   fill(config, 4, 100, 100);
-  reader.poll_until([&] { return !reader.errors.empty(); }, "the refusal was believed");
-  EXPECT_EQ(reader.errors.front().kind, ErrorKind::kData);
-  EXPECT_FALSE(reader.errors.front().retriable);
-  EXPECT_NE(reader.errors.front().message.find("at offset 100: the position is not in the log any more"),
+  // On a busy machine the client may complain before of what it tries again.
+  const auto believed = [&] { return !reader.errors.empty() && !reader.errors.back().retriable; };
+  reader.poll_until(believed, "the refusal was believed");
+  EXPECT_EQ(reader.errors.back().kind, ErrorKind::kData);
+  EXPECT_NE(reader.errors.back().message.find("at offset 100: the position is not in the log any more"),
             std::string::npos)
-      << reader.errors.front().message;
+      << reader.errors.back().message;
   EXPECT_EQ(reader.received(), 400u);
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 // A seek is a matter of the client's own threads; it is tried again at the next poll if they are busy.
 constexpr Millis kSeekTimeout{1'000};
-constexpr int kSeekAttemptsQuiet = 10;
+constexpr Millis kSeekQuiet{5'000};
 // About six seconds in all: a leader that has just taken over is settled by then.
 constexpr int kRefusalsMost = 5;
 
@@ -35,6 +35,11 @@ std::string Suspicion::note() const {
   return fmt::format("asked again, as its leader may just have changed ({} of {})", times_, kRefusalsMost);
 }
 
+bool SeekRefusals::refused(Clock::time_point now) {
+  if (!since_) since_ = now;
+  return now - *since_ >= kSeekQuiet;
+}
+
 void Lane::keep_epoch() {
   if (last_delivered == nullptr) return;
   leader_epoch = rd_kafka_message_leader_epoch(std::exchange(last_delivered, nullptr));
@@ -44,6 +49,7 @@ void Lane::keep_epoch() {
 void Lane::begin_again() {
   position.seek(position.next());
   seek_wanted = true;
+  seek_refusals.clear();
   suspicion.asked_again();
 }
 
@@ -62,12 +68,12 @@ std::optional<Error> Lane::carry_out_seek(const Client& client, const std::strin
   const rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error.get()) : to->elems[0].err;
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
     seek_wanted = false;
-    seek_attempts = 0;
+    seek_refusals.clear();
     suspicion.close();
     position.seek_done();
     return std::nullopt;
   }
-  if (++seek_attempts < kSeekAttemptsQuiet) return std::nullopt;
+  if (!seek_refusals.refused(SeekRefusals::Clock::now())) return std::nullopt;
   return Error::retriable_error(ErrorKind::kUnavailable, fmt::format("{}: seek to {} failed: {} (it is tried again)",
                                                                      partition_name(topic, claim.partition),
                                                                      position.next().value(), rd_kafka_err2str(code)));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One partition that is being read, and the patience with a client that says that the log does not hold its position.
+// One partition that is being read, and the patience with a client that says that the log does not hold its position or
+// that does not seek yet.
 // Private to adapters/kafka.
 //
 // Flow    messages of librdkafka -> sorted into [Lane] by Consumer or PartitionReader -> Records.
@@ -50,13 +51,28 @@ class Suspicion {
   Clock::time_point ask_again_at_;
 };
 
+// How long the client has refused to seek.  While it starts, stops or checks a partition it always does, for longer on
+// a busy machine and however often it is asked: only time tells that something is wrong.
+class SeekRefusals {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // True: it has gone on for so long that somebody should be told.
+  [[nodiscard]] bool refused(Clock::time_point now);
+  // The client seeks, or was made to fetch anew: the next refusal is another one.
+  void clear() { since_.reset(); }
+
+ private:
+  std::optional<Clock::time_point> since_;
+};
+
 struct Lane {
   Claim claim;
   Position position{Offset{0}};
   bool started = false;  // its position is known and fetching may begin
   bool paused = false;
   bool seek_wanted = false;  // and not carried out yet
-  int seek_attempts = 0;
+  SeekRefusals seek_refusals;
   Suspicion suspicion;
   std::int32_t leader_epoch = -1;                      // of the last delivered record; -1: not known
   const rd_kafka_message_t* last_delivered = nullptr;  // of the present refill
@@ -71,7 +87,7 @@ struct Lane {
   // leader is asked whether it still has that record.
   [[nodiscard]] TopicPartitionList list(const std::string& topic) const;
   // Tells the client to fetch from the position.  Refused while it is still starting or checking the partition: nothing
-  // is delivered until a later call succeeds.  An error: it has been refused often enough to be told.
+  // is delivered until a later call succeeds.  An error: it has been refused for so long that it is told.
   [[nodiscard]] std::optional<Error> carry_out_seek(const Client& client, const std::string& topic);
   // True: the refusal is not believed yet, and said so in the log.
   [[nodiscard]] bool doubt_refusal(const Client& client, const std::string& topic, const Error& error);

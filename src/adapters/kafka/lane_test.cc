@@ -39,5 +39,29 @@ TEST(Suspicion, WhatCameMeanwhileMakesTheNextRefusalANewOne) {
   }
 }
 
+TEST(SeekRefusals, AreToldOfWhenTheyHaveLastedAndNotForTheirNumber) {
+  SeekRefusals refusals;
+  Clock::time_point now{};
+  for (int i = 0; i < 1'000; ++i) EXPECT_FALSE(refusals.refused(now)) << i;
+  now += Millis{4'999};
+  EXPECT_FALSE(refusals.refused(now));
+  now += Millis{1};
+  EXPECT_TRUE(refusals.refused(now));
+  refusals.clear();
+  EXPECT_FALSE(refusals.refused(now)) << "the client has sought meanwhile";
+}
+
+// A position that stays refused stops the client before it can seek, each time that it is asked again.
+TEST(SeekRefusals, DoNotAddUpOverQuestions) {
+  Lane lane;
+  Clock::time_point now{};
+  while (lane.suspicion.refused(now)) {
+    lane.begin_again();
+    EXPECT_FALSE(lane.seek_refusals.refused(now));
+    now += Millis{2'500};
+  }
+  EXPECT_GE(now - Clock::time_point{}, Millis{10'000});
+}
+
 }  // namespace
 }  // namespace culvert::kafka
