@@ -92,6 +92,7 @@ class Consumer::Impl final : public ClientObserver {
   void carry_out_seeks();
   void carry_out_seek(Lane& lane);
   void take_commit_results(SteadyClock::time_point deadline);
+  void report_fatal();
   void report(Error error);
   void push(Polled event);
   [[nodiscard]] std::vector<Claim> claims() const;
@@ -203,6 +204,8 @@ void Consumer::Impl::take_end(Lane& lane, Offset end) {
 }
 
 void Consumer::Impl::take_error(const rd_kafka_message_t& message) {
+  // A consumer hears of it by its queue, not by the callback.
+  if (message.err == RD_KAFKA_RESP_ERR__FATAL) return report_fatal();
   // Errors of the group or of the whole client come without a topic.
   Lane* lane = message.rkt != nullptr && message.partition >= 0 ? lane_of(message.partition) : nullptr;
   if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
@@ -239,19 +242,21 @@ void Consumer::Impl::ask_suspects_again() {
 }
 
 void Consumer::Impl::on_error(rd_kafka_resp_err_t code, const Error& complaint) {
-  if (code == RD_KAFKA_RESP_ERR__FATAL) {
-    std::array<char, 512> text{};
-    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client_->get(), text.data(), text.size());
-    Error error = to_error(cause, fmt::format("topic '{}' (group '{}')", topic(), options_.group), text.data());
-    error.retriable = false;
-    report(std::move(error));
-    return;
-  }
+  if (code == RD_KAFKA_RESP_ERR__FATAL) return report_fatal();
   notes_.on_error(code, complaint);
   if (queue_ == nullptr) return;  // still connecting, which looks at the notes itself
   // The client was let in before: it goes on trying, and check_progress() tells when that does not help.
   Error error = complaint;
   error.retriable = true;
+  report(std::move(error));
+}
+
+// The client will do nothing any more; what happened stands behind the code.
+void Consumer::Impl::report_fatal() {
+  std::array<char, 512> text{};
+  const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client_->get(), text.data(), text.size());
+  Error error = to_error(cause, fmt::format("topic '{}' (group '{}')", topic(), options_.group), text.data());
+  error.retriable = false;
   report(std::move(error));
 }
 
