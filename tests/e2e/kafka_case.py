@@ -17,8 +17,12 @@ class KafkaCase(CulvertTest):
     """TLS, SCRAM-SHA-512 and ACLs: the test's user may use its own topic and group and nothing else."""
 
     @classmethod
+    def make_cluster(cls):
+        return KafkaCluster()
+
+    @classmethod
     def setUpClass(cls):
-        cls.cluster = KafkaCluster()
+        cls.cluster = cls.make_cluster()
         cls.shared(cls.cluster)
         cls.seed = random.SystemRandom().randrange(1 << 31)
         print(f"{cls.__name__}: seed {cls.seed}")

@@ -196,6 +196,10 @@ Result<std::string> Admin::topic_id(const std::string& name, Millis timeout) {
   return query_topic_id(*impl_->client_, name, timeout);
 }
 
+std::optional<bool> Admin::compacted(const std::string& name, Millis timeout) {
+  return query_compacted(*impl_->client_, name, timeout);
+}
+
 Result<GroupInfo> Admin::group(const std::string& name, Millis timeout) {
   const std::string what = fmt::format("group '{}'", name);
   if (Result<void> reached = impl_->reach(timeout); !reached) return reached.error();

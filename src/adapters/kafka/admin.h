@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,8 @@ class Admin {
   // Until every partition has a leader.
   [[nodiscard]] Result<TopicInfo> wait_for_topic(const std::string& name, Millis timeout);
   [[nodiscard]] Result<std::string> topic_id(const std::string& name, Millis timeout);
+  // As Consumer::compacted().
+  [[nodiscard]] std::optional<bool> compacted(const std::string& name, Millis timeout);
   // Joins nothing and disturbs nobody.  Error (kPermission): not even DESCRIBE is granted.
   [[nodiscard]] Result<GroupInfo> group(const std::string& name, Millis timeout);
   // WRITE on a topic that exists; produces nothing.

@@ -541,6 +541,10 @@ Result<std::string> Consumer::topic_id(Millis timeout) const {
   return query_topic_id(impl_->client(), impl_->topic(), timeout);
 }
 
+std::optional<bool> Consumer::compacted(Millis timeout) const {
+  return query_compacted(impl_->client(), impl_->topic(), timeout);
+}
+
 Result<std::optional<Offset>> Consumer::committed(PartitionId partition, Millis timeout) const {
   return query_committed(impl_->client(), impl_->topic(), partition, timeout);
 }

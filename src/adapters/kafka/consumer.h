@@ -80,6 +80,9 @@ class Consumer {
                                                               Millis timeout) const;
   // Empty where the brokers do not tell it.  Any thread.
   [[nodiscard]] Result<std::string> topic_id(Millis timeout) const;
+  // Whether older records of a key are removed when later ones come; nullopt: the brokers do not tell it, or not to
+  // this user.  Any thread.
+  [[nodiscard]] std::optional<bool> compacted(Millis timeout) const;
   // What the group committed last; nullopt: nothing.  Any thread.
   [[nodiscard]] Result<std::optional<Offset>> committed(PartitionId partition, Millis timeout) const;
 

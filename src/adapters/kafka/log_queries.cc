@@ -94,18 +94,36 @@ bool lists_controller(const rd_kafka_metadata_t& metadata, std::int32_t controll
   return std::any_of(brokers.begin(), brokers.end(), [&](const auto& broker) { return broker.id == controller; });
 }
 
-Handle<rd_kafka_event_t> describe_topic(const Client& client, const std::string& topic, rd_kafka_queue_t* queue,
-                                        Millis timeout) {
-  const char* name = topic.c_str();
-  const Handle<rd_kafka_TopicCollection_t> topics{rd_kafka_TopicCollection_of_topic_names(&name, 1)};
-  const Handle<rd_kafka_AdminOptions_t> options{
-      rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_DESCRIBETOPICS)};
+Handle<rd_kafka_AdminOptions_t> options_for(const Client& client, rd_kafka_admin_op_t operation, Millis timeout) {
+  Handle<rd_kafka_AdminOptions_t> options{rd_kafka_AdminOptions_new(client.get(), operation)};
   std::array<char, 256> text{};
   const rd_kafka_resp_err_t code =
       rd_kafka_AdminOptions_set_request_timeout(options.get(), to_ms(timeout), text.data(), text.size());
   CULVERT_CHECK(code == RD_KAFKA_RESP_ERR_NO_ERROR, text.data());
+  return options;
+}
+
+Handle<rd_kafka_event_t> describe_topic(const Client& client, const std::string& topic, rd_kafka_queue_t* queue,
+                                        Millis timeout) {
+  const char* name = topic.c_str();
+  const Handle<rd_kafka_TopicCollection_t> topics{rd_kafka_TopicCollection_of_topic_names(&name, 1)};
+  const auto options = options_for(client, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, timeout);
   rd_kafka_DescribeTopics(client.get(), topics.get(), options.get(), queue);
   return Handle<rd_kafka_event_t>{rd_kafka_queue_poll(queue, to_ms(timeout + Millis{500}))};
+}
+
+Handle<rd_kafka_event_t> describe_settings(const Client& client, const std::string& topic, rd_kafka_queue_t* queue,
+                                           Millis timeout) {
+  const Handle<rd_kafka_ConfigResource_t> resource{rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str())};
+  rd_kafka_ConfigResource_t* asked = resource.get();
+  const auto options = options_for(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout);
+  rd_kafka_DescribeConfigs(client.get(), &asked, 1, options.get(), queue);
+  return Handle<rd_kafka_event_t>{rd_kafka_queue_poll(queue, to_ms(timeout + Millis{500}))};
+}
+
+std::optional<bool> policy_unknown(const Client& client, const std::string& topic, std::string_view why) {
+  client.log(LogLevel::kDebug, fmt::format("topic '{}': its cleanup policy is not known: {}", topic, why));
+  return std::nullopt;
 }
 
 }  // namespace
@@ -139,6 +157,36 @@ Result<std::string> query_topic_id(const Client& client, const std::string& topi
     return topic_id_unknown(client, topic, RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, "the brokers do not tell it");
   }
   return std::string{rd_kafka_Uuid_base64str(id)};
+}
+
+std::optional<bool> query_compacted(const Client& client, const std::string& topic, Millis timeout) {
+  // Goes to the controller, too.
+  const auto metadata = query_metadata(client, nullptr, timeout);
+  if (!metadata) return policy_unknown(client, topic, metadata.error().message);
+  if (!lists_controller(**metadata, rd_kafka_controllerid(client.get(), 0))) {
+    return policy_unknown(client, topic, "the brokers name no controller");
+  }
+  const Handle<rd_kafka_queue_t> queue{rd_kafka_queue_new(client.get())};
+  const Handle<rd_kafka_event_t> event = describe_settings(client, topic, queue.get(), timeout);
+  if (!event) return policy_unknown(client, topic, "no answer in time");
+  if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return policy_unknown(client, topic, rd_kafka_event_error_string(event.get()));
+  }
+  std::size_t count = 0;
+  const auto* results =
+      rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  CULVERT_CHECK(count == 1, "one topic was asked for");
+  if (const rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(results[0]); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return policy_unknown(client, topic, rd_kafka_err2str(code));
+  }
+  std::size_t entries = 0;
+  const rd_kafka_ConfigEntry_t** settings = rd_kafka_ConfigResource_configs(results[0], &entries);
+  for (const rd_kafka_ConfigEntry_t* setting : std::span{settings, entries}) {
+    const char* value = rd_kafka_ConfigEntry_value(setting);
+    if (rd_kafka_ConfigEntry_name(setting) != std::string_view{"cleanup.policy"} || value == nullptr) continue;
+    return std::string_view{value}.find("compact") != std::string_view::npos;
+  }
+  return policy_unknown(client, topic, "it is not among its settings");
 }
 
 }  // namespace culvert::kafka

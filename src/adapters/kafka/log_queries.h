@@ -37,6 +37,9 @@ struct TopicDescription {
                                                                   Millis timeout);
 // Kafka's id of the topic, or empty (with a debug line in the log) where the brokers do not tell it.
 [[nodiscard]] Result<std::string> query_topic_id(const Client& client, const std::string& topic, Millis timeout);
+// Whether the topic is compacted: older records of a key are removed when later ones come (`cleanup.policy`).  nullopt,
+// with a debug line in the log: the brokers do not tell it, or not to this user, who needs DESCRIBE_CONFIGS for it.
+[[nodiscard]] std::optional<bool> query_compacted(const Client& client, const std::string& topic, Millis timeout);
 // nullopt: the group committed nothing for this partition.
 [[nodiscard]] Result<std::optional<Offset>> query_committed(const Client& client, const std::string& topic,
                                                             PartitionId partition, Millis timeout);

@@ -282,6 +282,10 @@ Result<std::optional<Offset>> PartitionReader::offset_for_time(PartitionId parti
   return query_offset_for_time(impl_->client(), impl_->topic(), partition, time, timeout);
 }
 
+std::optional<bool> PartitionReader::compacted(Millis timeout) const {
+  return query_compacted(impl_->client(), impl_->topic(), timeout);
+}
+
 Result<std::string> PartitionReader::topic_id(Millis timeout) const {
   return query_topic_id(impl_->client(), impl_->topic(), timeout);
 }

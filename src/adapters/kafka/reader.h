@@ -58,11 +58,13 @@ class PartitionReader {
   [[nodiscard]] Result<void> check_progress(Millis limit) const;
 
   [[nodiscard]] std::int32_t partition_count() const;
-  // Any thread, all three.
+  // Any thread, all four.
   [[nodiscard]] Result<LogRange> log_range(PartitionId partition, Millis timeout) const;
   [[nodiscard]] Result<std::optional<Offset>> offset_for_time(PartitionId partition, RecordTime time,
                                                               Millis timeout) const;
   [[nodiscard]] Result<std::string> topic_id(Millis timeout) const;
+  // As Consumer::compacted().
+  [[nodiscard]] std::optional<bool> compacted(Millis timeout) const;
 
  private:
   class Impl;

@@ -46,6 +46,7 @@ Result<oracle::VerifyReport> verify_table(const kafka::KafkaConfig& config, cons
   // After the table was read: everything it holds is in the log by now.
   const auto logs = log_extents(**reader);
   if (!logs) return logs.error();
+  verifier.log_is_compacted((*reader)->compacted(kQueryTimeout));
   const auto plan = verifier.plan(*logs);
   if (!plan) return plan.error();
   std::vector<kafka::ReadRange> ranges;

@@ -204,11 +204,15 @@ Finding DoctorKafka::topic() {
         ErrorKind::kUnavailable, fmt::format("topic '{}': no leader for partition {}", target_.topic, leaderless),
         {{"the brokers that hold them are down", "start them; look at the cluster's offline partitions"}});
   }
+  const bool compacted = admin_->compacted(target_.topic, options_.timeout).value_or(false);
   const auto replicas = topic->partitions.empty() ? 0 : topic->partitions.front().replicas;
   return Finding::passed(fmt::format("'{}' has {} partition{}, each with a leader; {} replica{}{}", target_.topic,
                                      topic->partitions.size(), topic->partitions.size() == 1 ? "" : "s", replicas,
                                      replicas == 1 ? "" : "s",
-                                     behind == 0 ? "" : fmt::format(" ({} partitions are under-replicated)", behind)));
+                                     behind == 0 ? "" : fmt::format(" ({} partitions are under-replicated)", behind)) +
+                         (compacted ? "; it is compacted (cleanup.policy): older records of a key are removed, so a "
+                                      "table is not what is left of the log"
+                                    : ""));
 }
 
 Result<void> DoctorKafka::read_one(PartitionId partition, Offset first) {

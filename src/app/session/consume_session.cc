@@ -132,6 +132,7 @@ void ConsumeSession::handle(kafka::Polled polled) {
   } else if (const auto* end = std::get_if<kafka::EndReached>(&polled)) {
     member_.on_position(end->claim, end->next);
   } else if (const auto* assigned = std::get_if<kafka::Assigned>(&polled)) {
+    if (!assigned_once_) ask_whether_compacted();
     assigned_once_ = true;
     ++rebalances_;
     started_.clear();
@@ -285,6 +286,20 @@ void ConsumeSession::watch_topic() {
     return [this, round, change] {
       topic_asked_ = false;
       if (!change.empty() && round == rebalances_) fail(Error::fatal(ErrorKind::kData, change));
+    };
+  });
+}
+
+// Once, and before anything is loaded, so that the shortest run tells it, too.
+void ConsumeSession::ask_whether_compacted() {
+  worker_.submit([this]() -> TableWorker::Attempt {
+    const bool compacted = consumer_->compacted(kTopicQueryTimeout).value_or(false);
+    return [this, compacted] {
+      if (!compacted) return;
+      log_.warning(
+          "the topic is compacted (cleanup.policy): Kafka removes older records of a key, so what it removes before it "
+          "is read is in no window, and the table cannot be made again or verified from what is left",
+          {{"topic", settings_.member.topic}});
     };
   });
 }

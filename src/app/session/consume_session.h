@@ -106,6 +106,7 @@ class ConsumeSession final : private MemberEffects {
                                            std::int64_t round, int attempt);
   [[nodiscard]] Result<std::string> topic_id(std::int64_t round);
   void watch_topic();
+  void ask_whether_compacted();
   void check_deadlines();
   void check_watchdog();
   [[nodiscard]] bool at_end() const;

@@ -52,7 +52,7 @@ struct VerifyReport {
   std::int64_t dead_letters_extra = 0;
   std::int64_t counters_different = 0;
   std::int64_t partitions = 0;
-  std::vector<std::string> partly;       // partitions whose log is gone in part, for people
+  std::vector<std::string> partly;       // partitions whose log is gone in part, or seems so, for people
   std::vector<std::string> differences;  // the first differences_max, for people
   std::int64_t differences_total = 0;
 
@@ -72,6 +72,9 @@ class Verifier {
   // Which offsets of each partition are to be read; empty ranges are left out.
   // Error (kData): a log ends below what the table holds of it, so it is not the log the table was made from.
   [[nodiscard]] Result<std::vector<std::pair<PartitionId, OffsetRange>>> plan(std::span<const LogExtent> logs);
+  // What the brokers say of the topic, before add(); nullopt: nothing.  Of a compacted one records may be gone that
+  // were folded, which is then no difference but not verifiable.  Otherwise it is one, however it came about.
+  void log_is_compacted(std::optional<bool> compacted) { compacted_ = compacted; }
   // In offset order within each partition.
   void add(PartitionId partition, std::span<const Record> records);
   [[nodiscard]] VerifyReport finish();
@@ -119,6 +122,7 @@ class Verifier {
   void add_redriven(const Partition& partition, const Record& record, const Judgement& judged, bool required);
   void add_reading(Partition& partition, const Record& record, const Judgement& judged, const Window& window,
                    bool covered);
+  void look_for_removed_records(Partition& partition);
   void compare_item(const ItemKey& key, const Item& item);
   void compare_partition(const Partition& partition);
   void compare_counts(const std::string& where, const Progress& table, const Progress& log);
@@ -130,6 +134,7 @@ class Verifier {
   Definition definition_;
   std::string topic_;
   std::int64_t generation_ = 0;
+  std::optional<bool> compacted_;
   std::vector<PartitionCheckpoint> checkpoints_;
   std::map<PartitionId, Partition> partitions_;
   std::map<ItemKey, Item> items_;

@@ -35,6 +35,11 @@ class Log {
                        format_utc(EventTime{time_ms}), value));
   }
   void gap() { next_ += 3; }
+  // Compaction: some records go, and their offsets stay.
+  void remove_every(std::size_t nth) {
+    std::size_t at = 0;
+    std::erase_if(records_, [&](const Record&) { return ++at % nth == 0; });
+  }
   [[nodiscard]] std::span<const Record> records() const { return records_; }
   [[nodiscard]] LogExtent extent(std::int32_t partition) const {
     return {PartitionId{partition}, Offset{0}, Offset{next_}};
@@ -79,9 +84,10 @@ Definition small_windows(bool hopping) {
 }
 
 VerifyReport verify(TableReader& table, const Definition& definition, const std::vector<const Log*>& logs,
-                    Offset log_start = Offset{0}) {
+                    Offset log_start = Offset{0}, std::optional<bool> compacted = false) {
   auto verifier = Verifier::load(table, definition, kTopic);
   CULVERT_CHECK(verifier.ok(), verifier.error().message);
+  (*verifier)->log_is_compacted(compacted);
   std::vector<LogExtent> extents;
   for (std::size_t i = 0; i < logs.size(); ++i) {
     extents.push_back(logs[i]->extent(static_cast<std::int32_t>(i)));
@@ -455,6 +461,40 @@ TEST_F(Tampered, RetentionMakesWindowsUnverifiableRatherThanWrong) {
   EXPECT_EQ(report.partly.size(), 2U);
   EXPECT_NE(report_text(report).find("folded from offset 0, but retention left only those from 120"),
             std::string::npos);
+}
+
+TEST_F(Tampered, CompactionMakesWindowsUnverifiableRatherThanWrong) {
+  const auto verify_log = [&](std::optional<bool> compacted) {
+    return verify(world_.table, world_.definition, world_.log_list(), Offset{0}, compacted);
+  };
+  const std::size_t before = world_.logs[0].records().size();
+  for (Log& log : world_.logs) log.remove_every(3);
+  const VerifyReport report = verify_log(true);
+  EXPECT_TRUE(report.good()) << report_text(report);
+  EXPECT_GT(report.unverifiable, 0);
+  EXPECT_EQ(report.windows, report.equal + report.unverifiable);
+  ASSERT_EQ(report.partly.size(), 2U);
+  EXPECT_EQ(report.partly[0],
+            fmt::format("telemetry@1/0: {} of the {} records that were folded are not in the log any more: "
+                        "the topic is compacted",
+                        before / 3, before));
+  // The same log of a topic that is not compacted lost them in another way, or never had them.
+  EXPECT_FALSE(verify_log(false).good());
+  EXPECT_TRUE(verify_log(false).partly.empty());
+  const VerifyReport unknown = verify_log(std::nullopt);
+  EXPECT_FALSE(unknown.good());
+  EXPECT_EQ(unknown.unverifiable, 0);
+  EXPECT_NE(report_text(unknown).find("not in the log any more: is the topic compacted?"), std::string::npos);
+}
+
+TEST_F(Tampered, CompactedTopicThatLostNothingYetIsComparedAsAnyOther) {
+  StoredItem item = some_item();
+  item.image.aggregate.sum += 1;
+  replace(item);
+  const VerifyReport report = verify(world_.table, world_.definition, world_.log_list(), Offset{0}, true);
+  EXPECT_EQ(report.different, 1) << report_text(report);
+  EXPECT_EQ(report.unverifiable, 0);
+  EXPECT_TRUE(report.partly.empty());
 }
 
 TEST_F(Tampered, WhatAnotherGenerationBroughtIsUnverifiable) {
