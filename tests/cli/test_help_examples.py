@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import signal
-import time
 
 from culvert_test import ports
 from culvert_test.dynamodb import DynamoDbLocal
@@ -32,13 +31,15 @@ HAND_OVER = {"version": 1, "cluster": "arn:aws:kafka:eu-central-1:111122223333:c
 
 RECORDS = 20_000        # of the topic that the fixture's tables hold; as many again come after them
 
+SENT = object()
+
 # What an example's line begins with (the first that fits counts) -> (what it shows; when to press Ctrl-C: once it shows
-# that, after so many seconds, once its group has committed more than so many records, or None if it ends by itself;
-# its exit code).
+# that, once it has SENT something, once its group has committed more than so many records, or None if it ends by
+# itself; its exit code).
 ENDINGS = [
     (r"demo", r"verify: windows=[1-9]\d* .*different=0 missing=0 extra=0", r"stored=[1-9]", 0),
     (r"produce .*--count 1M", r"acknowledged=1000000 failed=0", None, 0),
-    (r"produce ", r"acknowledged=[1-9]\d* failed=0", 1.5, 0),
+    (r"produce ", r"acknowledged=[1-9]\d* failed=0", SENT, 0),
     (r"consume .*--listen ", r'(?s)http://127\.0\.0\.1:\d+/.*"message":"stopped".*"records":[1-9]', 0, 0),
     (r"consume .*--exit-at-end", r'"message":"stopped".*"records":[1-9]', None, 0),
     (r"consume .*dynamodb:", r'"message":"stopped".*"records":[1-9]', RECORDS, 0),
@@ -104,7 +105,6 @@ class HelpExamples(CulvertTest):
         self.fixture = self.directory / "fixture"
         self.fixture.mkdir()
         self.kafka.create_topic("readings", 4)
-        self.kafka.create_topic("sent", 4)
         log = ["-b", self.kafka.bootstrap, "-t", "readings"]
         produce = ["produce", *log, "--count", RECORDS, "--devices", 100, "--rate", "max", "--interval", "1s",
                    "--start-time", "2026-11-23T15:01:00Z", "--bad-share", "0.5%"]
@@ -135,7 +135,7 @@ class HelpExamples(CulvertTest):
             r"(?<=--listen )8080": str(port),
             r"(?<=--listen 0\.0\.0\.0:)8080": str(port),
             r"secret:ARN": f"secret:{ARN}",
-            r"(?<=culvert produce -b localhost:9092 -t )readings": "sent",  # nobody else's log grows meanwhile
+            r"(?<=culvert produce -b localhost:9092 -t )readings": f"sent-{number}",  # no log that others read grows
             r"localhost:9092": self.kafka.bootstrap,
             r"(?<=-G )\w+": f"group-{number}",  # examples run beside each other
         }
@@ -157,22 +157,26 @@ class HelpExamples(CulvertTest):
         shutil.copytree(self.fixture, directory, symlinks=True)
         if joined.startswith("culvert consume"):
             (directory / "windows.db").unlink()
+        if joined.startswith("culvert produce"):
+            self.kafka.create_topic(f"sent-{number}", 4)
         process = Process(["sh", "-c", f"exec {text}"], name="example", directory=directory, cwd=directory,
                           env=self.environment)
         try:
-            self.interrupt(process, until, f"group-{number}")
+            self.interrupt(process, until, number)
             return self.judge(process, shows, code)
         finally:
             process.kill()
 
-    def interrupt(self, process, until, group):
+    def interrupt(self, process, until, number):
         if until is None:
             return
         if isinstance(until, int):
+            group = f"group-{number}"
             wait_until(lambda: sum(self.kafka.group_offsets(group, "readings").values()) > until, SECONDS,
                        f"{process.args[-1]} has committed", process, interval=0.2)
-        elif isinstance(until, float):
-            time.sleep(until)
+        elif until is SENT:
+            wait_until(lambda: sum(self.kafka.end_offsets(f"sent-{number}").values()) > 0, SECONDS,
+                       f"{process.args[-1]} has sent something", process, interval=0.2)
         else:
             process.wait_for(until, SECONDS)
         process.signal(signal.SIGINT)
