@@ -5,6 +5,7 @@ import pathlib
 
 from bridge_case import BridgeCase
 from culvert_test.dynamodb import DynamoDbLocal
+from culvert_test.fault_proxy import FaultProxy, first_puts
 from culvert_test.process import wait_until
 from culvert_test.runner import main
 from culvert_test.workspace import build_directory
@@ -28,9 +29,10 @@ class BridgeFunction(BridgeCase):
         return self.culvert("bridge", *self.kafka, "-G", self.topic, "--function", FUNCTION, "--exit-at-end",
                             *self.function_options(*options), timeout=120, env=self.dynamodb.environment)
 
-    def start_function(self, name, *options):
+    def start_function(self, name, endpoint, *options):
         return self.start_culvert("bridge", *self.kafka, "-G", self.topic, "--function", FUNCTION,
-                                  *self.function_options(*options), name=name, env=self.dynamodb.environment)
+                                  *self.function_options(*options), name=name,
+                                  env={**self.dynamodb.environment, "AWS_ENDPOINT_URL_DYNAMODB": endpoint})
 
     def dynamodb_query(self):
         return self.culvert("query", "--table", f"dynamodb:{self.topic}", "--format", "json", timeout=120,
@@ -67,10 +69,14 @@ class BridgeFunction(BridgeCase):
         self.make_topic(2)
         self.produce("--devices", 20, "--disorder", "4s", "--bad-share", "0.002", "--late-share", "0.002", count=3_000)
         options = ("--concurrency", 2, "--freeze", "-X", "session.timeout.ms=6000")
-        bridge = self.start_function("killed", "--batch-size", 60, *options)
-        wait_until(lambda: sum(self.offsets().values()) > 300, 60, "some progress", bridge)
+        # Enough puts for a few batches; then the table holds it up, and it is in the middle whenever the kill comes.
+        proxy = self.own(FaultProxy(self.dynamodb.port))
+        proxy.policy = first_puts(325)
+        bridge = self.start_function("killed", proxy.endpoint, "--batch-size", 60, *options)
+        wait_until(lambda: sum(self.offsets().values()) > 100, 60, "some progress", bridge)
         bridge.kill()
         self.assertLess(sum(self.offsets().values()), 3_000, "it was killed in the middle")
+        proxy.release()
         self.run_bridge("--batch-size", 100, *options)
         self.assert_as_the_daemon()
 

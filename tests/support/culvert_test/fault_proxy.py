@@ -27,7 +27,8 @@ PREFIX = "com.amazonaws.dynamodb.v20120810#"
 NOT_APPLIED = ("reset", "error_500", "error_503", "throttle", "expired_token")
 APPLIED = ("reset_after_apply", "error_500_after_apply", "half_body")
 SLOW = ("slow",)  # carried out after slow_seconds
-FAULTS = NOT_APPLIED + APPLIED + SLOW
+HELD = ("hold",)  # carried out at release(), whoever has gone by then
+FAULTS = NOT_APPLIED + APPLIED + SLOW + HELD
 
 
 def shares(random, **probabilities):
@@ -43,6 +44,19 @@ def shares(random, **probabilities):
             if draw < 0:
                 return fault
         return None
+
+    return policy
+
+
+def first_puts(count):
+    """A policy that lets so many puts through and holds all further ones."""
+    left = count
+
+    def policy(operation):
+        nonlocal left
+        if operation == "PutItem":
+            left -= 1
+        return "hold" if operation == "PutItem" and left < 0 else None
 
     return policy
 
@@ -78,6 +92,7 @@ class FaultProxy:
         self._loop = None
         self._thread = None
         self._ready = threading.Event()
+        self._released = None
         self._writers = set()
         self._tasks = set()
 
@@ -110,12 +125,20 @@ class FaultProxy:
         if down:
             self._loop.call_soon_threadsafe(self._reset_all)
 
+    def release(self):
+        """What is held goes on, in the order of its coming: late writes of whoever has been killed meanwhile."""
+        self._loop.call_soon_threadsafe(self._release)
+
+    def _release(self):
+        released, self._released = self._released, asyncio.Event()
+        released.set()
+
     def _run(self):
         asyncio.run(self._serve())
 
     async def _serve(self):
         self._loop = asyncio.get_running_loop()
-        self._stopped = asyncio.Event()
+        self._stopped, self._released = asyncio.Event(), asyncio.Event()
         server = await asyncio.start_server(self._client, "127.0.0.1", self.port, limit=32 << 20)
         self._ready.set()
         await self._stopped.wait()
@@ -159,7 +182,9 @@ class FaultProxy:
             return _reset(writer)
         if name in SLOW:
             await asyncio.sleep(self.slow_seconds)
-        if name is None or name in APPLIED or name in SLOW:
+        if name in HELD:
+            await self._released.wait()
+        if name is None or name in APPLIED + SLOW + HELD:
             reply = await _forward(request, backend)
             answer = answer or reply
         if name == "reset_after_apply":
