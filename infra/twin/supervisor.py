@@ -16,7 +16,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -30,6 +29,7 @@ import applied as applied_state
 import network
 import tables
 from brokers import Brokers, make_authority
+from culvert_test import ports
 from culvert_test.process import Process, wait_until
 from culvert_test.workspace import SupportError
 from identity import identities_of
@@ -129,14 +129,9 @@ class Twin:
         self.brokers = Brokers(folder, self.fabric, self.settings["admin_program"], self.authority)
         self.schedules = Schedules(self)
         self.running, self.keys, self.built, self.problems = {}, {}, None, []
-        self.look_port = self._free_port()
+        self.look_port = ports.free_port()   # held from here on: nobody takes it before the services listen
         self._seen, self._allowed, self._topics = None, None, None
         self._again_at = None   # when to try to follow once more what could not be followed
-
-    @staticmethod
-    def _free_port():
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            return probe.getsockname()[1]
 
     # ---- what is said ----
 
