@@ -107,10 +107,10 @@ class Tables(DoctorCase):
     def test_lambda_is_out_of_reach(self):
         """As in a closed network: a fault only if somebody asks for a function by its name."""
         nowhere = {**self.direct, "AWS_ENDPOINT_URL_LAMBDA": "http://127.0.0.1:1"}
-        hops = self.healthy(*TABLE, "--from-analytics", env=nowhere)
+        hops = self.healthy(*TABLE, "--from-analytics", env=nowhere, patience="3s")
         self.assertEqual(hops["mapping"]["state"], "skipped")
         self.assertIn("--function", hops["mapping"]["found"])
-        self.broken("mapping", *TABLE, "--function", "f", env=nowhere, expect=69, found="refused",
+        self.broken("mapping", *TABLE, "--function", "f", env=nowhere, patience="3s", expect=69, found="refused",
                     remedy="interface endpoint")
 
     def lambda_says(self, answer):

@@ -12,7 +12,7 @@ from culvert_test.fake_servers import (DnsServer, TcpServer, answer_http, close_
                                        say_nothing, tls_with)
 from culvert_test.runner import main
 from culvert_test.workspace import workspace
-from doctor_case import DoctorCase
+from doctor_case import PATIENCE, DoctorCase
 
 BROKER = "b-1.cluster.kafka.test"
 
@@ -93,7 +93,8 @@ class Tcp(DoctorCase):
 
     def test_one_of_two_brokers(self):
         server = self.own(TcpServer(say_nothing))
-        hops = self.walk("-b", f"localhost:{ports.free_port()},localhost:{server.port}", expect=69)
+        hops = self.walk("-b", f"localhost:{ports.free_port()},localhost:{server.port}", expect=69,
+                         patience="3s")
         self.assertEqual(hops["tcp"]["state"], "failed")
         self.assertIn("1 of 2 brokers", hops["tcp"]["found"])
         self.assertEqual([line[0] for line in hops["tcp"]["details"]], ["✗", "✓"])
@@ -161,7 +162,7 @@ class Tls(DoctorCase):
         certificate, key, _ = authority.issue(name, "serverAuth", names, **how)
         return self.own(TcpServer(tls_with(certificate, key)))
 
-    def refused(self, server, found, remedy, expect=69, patience="3s"):
+    def refused(self, server, found, remedy, expect=69, patience=PATIENCE):
         self.broken("tls", "-b", f"localhost:{server.port}", "-X", "security.protocol=SSL", "-X",
                     f"ssl.ca.location={self.authority.certificate}", expect=expect, found=found, remedy=remedy,
                     patience=patience)
