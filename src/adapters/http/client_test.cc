@@ -5,14 +5,17 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <future>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -147,9 +150,38 @@ TEST_F(ClientTest, ConnectionThatGrewOldIsNotUsedAgain) {
   options.idle_most = milliseconds{30};
   Client client(options, resolver_);
   ASSERT_TRUE(client.call(server.endpoint(), {}).ok());
-  std::this_thread::sleep_for(milliseconds{1'500});
+  // Far less than the second in which it would be seen to by itself.
+  std::this_thread::sleep_for(milliseconds{100});
   ASSERT_TRUE(client.call(server.endpoint(), {}).ok());
   EXPECT_EQ(server.connections(), 2U);
+}
+
+TEST_F(ClientTest, ConnectionThatGrewOldIsClosedThoughNobodyAsksForIt) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_storage at{};
+  socklen_t bytes = to_sockaddr(Address::v4(127, 0, 0, 1), 0, at);
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&at), bytes), 0);
+  ASSERT_EQ(::listen(listener, 4), 0);
+  ::getsockname(listener, reinterpret_cast<sockaddr*>(&at), &bytes);
+  std::future<int> accepted = std::async(std::launch::async, [listener] {
+    const int connection = ::accept(listener, nullptr, nullptr);
+    std::array<char, 4'096> request{};
+    const std::string_view answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    if (::recv(connection, request.data(), request.size(), 0) <= 0) return -1;
+    return ::send(connection, answer.data(), answer.size(), 0) > 0 ? connection : -1;
+  });
+  ClientOptions options;
+  options.idle_most = milliseconds{30};
+  Client client(options, resolver_);
+  ASSERT_TRUE(client.call({false, "127.0.0.1", ntohs(reinterpret_cast<sockaddr_in*>(&at)->sin_port)}, {}).ok());
+  const int connection = accepted.get();
+  ASSERT_GE(connection, 0);
+  timeval patience{30, 0};
+  ASSERT_EQ(::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+  char byte = 0;
+  EXPECT_EQ(::recv(connection, &byte, 1, 0), 0) << "its end";
+  ::close(connection);
+  ::close(listener);
 }
 
 TEST_F(ClientTest, LostReplyIsReportedAsMaybeSentAndNeverSentTwice) {

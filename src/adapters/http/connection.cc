@@ -143,6 +143,7 @@ void Connection::become_ready() {
 }
 
 bool Connection::still_open(SteadyTime now) {
+  if (now >= deadline_) return false;
   // Under load a connection is used again at once, and asking the kernel each time would cost a tenth of a request.
   constexpr std::chrono::milliseconds kTrusted{1};
   if (now - idle_since_ < kTrusted) return true;
