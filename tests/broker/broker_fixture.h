@@ -23,7 +23,7 @@
 
 namespace culvert::kafka {
 
-inline constexpr Millis kPatience{30'000};
+inline constexpr Millis kPatience{90'000};
 inline const std::string kTopic = "telemetry";
 inline const std::string kGroup = "readers";
 
