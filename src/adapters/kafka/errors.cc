@@ -113,7 +113,7 @@ Error to_error(rd_kafka_resp_err_t code, std::string_view what, std::string_view
   switch (code) {
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
       return permission(what, "access is refused", more,
-                        "a consumer needs READ and DESCRIBE on the topic, a producer WRITE and DESCRIBE");
+                        "a consumer needs READ on the topic, a producer WRITE, and CREATE to create it");
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
       return permission(what, "the consumer group is refused", more, "grant READ on the group to this user");
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
