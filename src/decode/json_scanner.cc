@@ -223,13 +223,7 @@ bool JsonScanner::next_member(JsonString& name, JsonValue& value) {
     skip_space();
   }
   members_seen_ = true;
-  if (at_ == end_ || *at_ != '"') return fail_here();
-  if (!skip_string(name)) return false;
-  skip_space();
-  if (at_ == end_ || *at_ != ':') return fail_here();
-  ++at_;
-  skip_space();
-  return skip_value(value);
+  return skip_name(name) && skip_value(value);
 }
 
 bool JsonScanner::fail(JsonFault fault, const char* at) {
@@ -374,8 +368,7 @@ bool JsonScanner::skip_literal(std::string_view literal) {
 }
 
 // A member's name, its colon and the space around them; then a value must follow.
-bool JsonScanner::skip_name() {
-  JsonString name;
+bool JsonScanner::skip_name(JsonString& name) {
   if (at_ == end_ || *at_ != '"') return fail_here();
   if (!skip_string(name)) return false;
   skip_space();
@@ -383,6 +376,11 @@ bool JsonScanner::skip_name() {
   ++at_;
   skip_space();
   return true;
+}
+
+bool JsonScanner::skip_name() {
+  JsonString name;
+  return skip_name(name);
 }
 
 // at_ is on an opening bracket.  A loop and not a recursion: how deep a text nests is its sender's choice.

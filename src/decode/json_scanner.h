@@ -93,6 +93,7 @@ class JsonScanner {
   bool skip_utf8();
   bool skip_literal(std::string_view literal);
   bool skip_name();
+  bool skip_name(JsonString& name);
   bool skip_container();
   bool open_container(bool& empty);
   bool close_or_continue(bool& value_follows);
