@@ -163,16 +163,22 @@ void FlushJob::failed(const ApiResult& result) {
   if (!result_.error || !result.error.retriable) result_.error = result.error;
 }
 
-void FlushJob::item_result(std::size_t index, const ApiResult& result) {
-  PutOutcome<Image>& outcome = result_.items[index];
+// Without a refused condition the answer says all; with one, what is stored instead is still to be read.
+template <class Stored>
+bool FlushJob::decided(PutOutcome<Stored>& outcome, const ApiResult& result) {
+  if (result.answer == Answer::kConditionFailed) return false;
   if (result.answer == Answer::kOk) {
     outcome.status = PutStatus::kStored;
-    return;
-  }
-  if (result.answer != Answer::kConditionFailed) {
+  } else {
     outcome.status = result.maybe_done ? PutStatus::kUnknown : PutStatus::kNotTried;
-    return failed(result);
+    failed(result);
   }
+  return true;
+}
+
+void FlushJob::item_result(std::size_t index, const ApiResult& result) {
+  PutOutcome<Image>& outcome = result_.items[index];
+  if (decided(outcome, result)) return;
   auto item = item_of_conflict(result.body, tables_.items);
   std::optional<Error> unreadable = item ? std::nullopt : std::optional(item.error());
   if (!unreadable && *item) {
@@ -194,14 +200,7 @@ void FlushJob::item_result(std::size_t index, const ApiResult& result) {
 
 void FlushJob::checkpoint_result(const ApiResult& result) {
   PutOutcome<Checkpoint>& outcome = result_.checkpoint;
-  if (result.answer == Answer::kOk) {
-    outcome.status = PutStatus::kStored;
-    return;
-  }
-  if (result.answer != Answer::kConditionFailed) {
-    outcome.status = result.maybe_done ? PutStatus::kUnknown : PutStatus::kNotTried;
-    return failed(result);
-  }
+  if (decided(outcome, result)) return;
   auto item = item_of_conflict(result.body, tables_.checkpoints);
   if (!item) return failed({.error = item.error()});
   if (*item) {

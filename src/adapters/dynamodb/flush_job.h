@@ -56,6 +56,8 @@ class FlushJob : public std::enable_shared_from_this<FlushJob> {
   [[nodiscard]] const std::string& table() const;
   void on_result(Step step, std::size_t index, ApiResult result);
   void failed(const ApiResult& result);
+  template <class Stored>
+  bool decided(PutOutcome<Stored>& outcome, const ApiResult& result);
   void item_result(std::size_t index, const ApiResult& result);
   void checkpoint_result(const ApiResult& result);
 
