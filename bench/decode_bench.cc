@@ -78,7 +78,7 @@ void decode(benchmark::State& state, Style style, ShapedPath path) {
   JsonDecoder decoder(definition_of(style), path);
   std::size_t at = 0;
   std::uint64_t refused = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const Record record{Offset{0}, RecordTime{1'682'963'999'000}, std::nullopt, std::string_view{texts[at]}};
     Reading reading;
     if (decoder.decode(record, reading) != DeadLetterReason::kNone) ++refused;
@@ -92,7 +92,8 @@ void decode(benchmark::State& state, Style style, ShapedPath path) {
 }
 
 void fix_iterations(benchmark::internal::Benchmark* bench) {
-  if (const char* const text = std::getenv("CULVERT_BENCH_ITERATIONS")) bench->Iterations(std::atoll(text));
+  const char* const text = std::getenv("CULVERT_BENCH_ITERATIONS");
+  if (text != nullptr) bench->Iterations(std::strtoll(text, nullptr, 10));
 }
 
 BENCHMARK_CAPTURE(decode, reference_shaped, Style::kReference, ShapedPath::kOn)->Apply(fix_iterations);
@@ -109,7 +110,7 @@ void timestamp(benchmark::State& state) {
   const std::string text = "2023-05-01T12:00:00.123456";
   TimestampReader reader;
   EventTime time;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     benchmark::DoNotOptimize(text.data());
     benchmark::DoNotOptimize(reader.read(text, time));
     benchmark::DoNotOptimize(time);

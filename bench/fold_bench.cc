@@ -44,7 +44,7 @@ void run(benchmark::State& state, std::int64_t devices, std::int64_t panes) {
   std::vector<Record> records(kBatch);
   std::int64_t offset = 0;
   std::size_t at = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     for (Record& record : records) {
       record = Record{Offset{offset++}, RecordTime{kStartMs}, {}, std::string_view{texts[at]}};
       at = at + 1 == texts.size() ? 0 : at + 1;

@@ -79,7 +79,7 @@ void FlushNewItems(benchmark::State& state) {
   const std::int64_t devices = state.range(0);
   BenchFile file;
   std::int64_t window = kWindowsMost;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     if (window == kWindowsMost) {
       file.open_anew();
@@ -101,7 +101,7 @@ void FlushChangedItems(benchmark::State& state) {
     flush_or_skip(state, file.table(), window_flush(devices, window, 0));
   }
   std::int64_t round = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     const FlushRequest request = window_flush(devices, 9, ++round);
     state.ResumeTiming();
@@ -117,7 +117,7 @@ void ScanOneDevice(benchmark::State& state) {
   for (std::int64_t window = 0; window < kWindowsMost; ++window) {
     flush_or_skip(state, file.table(), window_flush(state.range(0), window, 0));
   }
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     std::int64_t items = 0;
     const auto scanned = file.table().scan_items({.device = DeviceId{7}, .from = {}, .to = {}},
                                                  [&](const StoredItem&) { return ++items, true; });

@@ -89,7 +89,7 @@ std::optional<std::int64_t> naive(std::string_view text) {
   const std::int64_t seconds = timegm(&normal) + second;
   // The C library turns the 30th of February into a day of March: then it was none.
   if (normal.tm_mon != tm.tm_mon || normal.tm_mday != tm.tm_mday || normal.tm_year != tm.tm_year) return std::nullopt;
-  const std::int64_t time = (seconds - zone * 60) * 1000 + ms;
+  const std::int64_t time = (seconds - std::int64_t{zone} * 60) * 1000 + ms;
   if (time < 0 || time >= kEventTimeNext.value()) return std::nullopt;
   return time;
 }

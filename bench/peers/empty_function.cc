@@ -18,7 +18,7 @@ int main() {
   ::memcpy(host.data(), api, static_cast<size_t>(colon - api));
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<in_port_t>(::atoi(colon + 1)));
+  address.sin_port = htons(static_cast<in_port_t>(::strtol(colon + 1, nullptr, 10)));
   if (::inet_pton(AF_INET, host.data(), &address.sin_addr) != 1) return 1;
   const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
   if (::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return 1;

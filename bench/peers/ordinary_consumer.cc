@@ -100,7 +100,7 @@ int assign_all(rd_kafka_t* kafka, const char* topic) {
 
 int main(int argc, char** argv) {
   if (argc < 4) die("usage: ordinary_consumer BOOTSTRAP TOPIC WINDOW_SECONDS [KEY=VALUE ..]");
-  const std::int64_t window_s = std::atoll(argv[3]);
+  const std::int64_t window_s = std::strtoll(argv[3], nullptr, 10);
   rd_kafka_t* kafka = connect(argc, argv);
   int open = assign_all(kafka, argv[2]);
   Windows windows;

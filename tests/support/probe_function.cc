@@ -39,7 +39,7 @@ int connect_to(const std::string& api) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(std::atoi(api.c_str() + colon + 1)));
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(api.substr(colon + 1))));
   ::inet_pton(AF_INET, api.substr(0, colon).c_str(), &address.sin_addr);
   if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) give_up("no Runtime API");
   return fd;
@@ -63,10 +63,11 @@ class RuntimeApi {
     std::string text;
     while (text.find("\r\n\r\n") == std::string::npos) read_more(text);
     answer.head = text.substr(0, text.find("\r\n\r\n"));
-    answer.status = std::atoi(answer.head.c_str() + answer.head.find(' '));
+    answer.status = std::stoi(answer.head.substr(answer.head.find(' ')));
     answer.body = text.substr(answer.head.size() + 4);
     const std::string length = header(answer.head, "Content-Length");
-    while (answer.body.size() < static_cast<std::size_t>(std::atol(length.c_str()))) read_more(answer.body);
+    const std::size_t size = length.empty() ? 0 : std::stoul(length);
+    while (answer.body.size() < size) read_more(answer.body);
     return answer;
   }
 
@@ -125,7 +126,7 @@ void serve(RuntimeApi& api, const Answer& next) {
   if (verb == "env") answer = variable(rest);
   if (verb == "spawn") answer = spawn_sleeper();
   if (verb == "headers") answer = next.head;
-  if (verb == "big") answer = std::string(static_cast<std::size_t>(std::atol(rest.c_str())), 'x');
+  if (verb == "big") answer = std::string(std::stoul(rest), 'x');
   if (verb == "error") {
     api.call("POST", "invocation/" + id + "/error", "Lambda-Runtime-Function-Error-Type: Probe.Error\r\n",
              R"({"errorMessage":"as asked","errorType":"Probe.Error","stackTrace":[]})");

@@ -26,7 +26,7 @@ std::string without_line_end(std::string text) {
   return text;
 }
 
-Error fatal(std::string message) { return Error::fatal(ErrorKind::kPermission, "AWS credentials: " + message); }
+Error fatal(const std::string& message) { return Error::fatal(ErrorKind::kPermission, "AWS credentials: " + message); }
 
 std::string profile_path(const Environment& environment, const char* variable, const char* name) {
   if (const auto path = environment(variable)) return *path;
@@ -114,7 +114,7 @@ struct CredentialChain::State : std::enable_shared_from_this<State> {
   void from_profile();
   void from_web_identity(const std::string& role, const std::string& token_file, const std::string& session);
   void from_container();
-  void from_container_url(const std::string& url, bool any_host);
+  void from_container_url(const std::string& text, bool any_host);
   void from_instance();
   void instance_role(const http::Url& base, const std::string& token);
   void instance_credentials(const http::Url& base, const std::string& token, const std::string& role);

@@ -26,7 +26,7 @@ struct NodePage {
   std::vector<Node> nodes;
   std::string next_token;
 };
-[[nodiscard]] Result<NodePage> parse_node_page(std::string_view json);
+[[nodiscard]] Result<NodePage> parse_node_page(std::string_view text);
 
 [[nodiscard]] Result<std::vector<Node>> list_nodes(aws::Service& kafka, const std::string& cluster_arn,
                                                    aws::Service::Steady deadline);

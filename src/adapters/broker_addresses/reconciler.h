@@ -22,7 +22,7 @@ namespace culvert::broker_addresses {
 
 // `{"1":{"host":..,"port":..,"target_group_arn":..},..}`, as the infrastructure passes it.  Error: kConfiguration,
 // fatal, names the member at fault.
-[[nodiscard]] Result<std::vector<Broker>> parse_brokers(std::string_view json);
+[[nodiscard]] Result<std::vector<Broker>> parse_brokers(std::string_view text);
 
 struct BrokerRound {
   std::int32_t id = 0;

@@ -109,7 +109,7 @@ void flush(benchmark::State& state) {
   std::int64_t round = 1;
   const auto io_before = table.http_stats().cpu_ns;
   Measured measured(service);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     const FlushRequest request = make_request(service.items, round++);
     state.ResumeTiming();
@@ -196,7 +196,7 @@ void floor(benchmark::State& state) {
   const std::string bytes = finished_put(service.fake.server().endpoint());
   bare.put(bytes, service.connections);  // warm-up
   Measured measured(service);
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     const auto own = thread_cpu_ns();
     const auto begin = std::chrono::steady_clock::now();
     bare.put(bytes, service.items);
@@ -222,7 +222,7 @@ void encode(benchmark::State& state) {
   const FlushRequest request = make_request(64, 1);
   const TableNames names{"telemetry", "telemetry-checkpoints", "telemetry-dead-letters"};
   std::size_t i = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(item_put(names, {}, request.items[i++ % 64]));
+  for ([[maybe_unused]] auto _ : state) benchmark::DoNotOptimize(item_put(names, {}, request.items[i++ % 64]));
 }
 BENCHMARK(encode);
 
@@ -230,7 +230,7 @@ void sign(benchmark::State& state) {
   const std::string body = item_put({"telemetry", "", ""}, {}, make_request(1, 1).items[0]);
   aws::Signer signer("eu-central-1", "dynamodb");
   const aws::Credentials credentials{"AKIDLOCAL", "secret", std::string(400, 't'), std::nullopt};
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     http::Request request{.method = "POST", .body = body};
     request.headers = {{"Content-Type", "application/x-amz-json-1.0"}, {"X-Amz-Target", "DynamoDB_20120810.PutItem"}};
     signer.sign(request, "dynamodb.eu-central-1.amazonaws.com", credentials, std::chrono::sys_seconds{});

@@ -130,14 +130,14 @@ std::string FlushJob::body(std::size_t index) const {
 void FlushJob::put(std::size_t index) {
   ++in_flight_;
   api_.call("PutItem", table(), body(index), deadline_,
-            [self = shared_from_this(), step = step_, index](ApiResult result) {
+            [self = shared_from_this(), step = step_, index](const ApiResult& result) {
               --self->in_flight_;
-              self->on_result(step, index, std::move(result));
+              self->on_result(step, index, result);
               self->pump();
             });
 }
 
-void FlushJob::on_result(Step step, std::size_t index, ApiResult result) {
+void FlushJob::on_result(Step step, std::size_t index, const ApiResult& result) {
   switch (step) {
     case Step::kParts:
     case Step::kDeadLetters:

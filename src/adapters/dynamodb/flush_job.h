@@ -54,7 +54,7 @@ class FlushJob : public std::enable_shared_from_this<FlushJob> {
   void put(std::size_t index);
   [[nodiscard]] std::string body(std::size_t index) const;
   [[nodiscard]] const std::string& table() const;
-  void on_result(Step step, std::size_t index, ApiResult result);
+  void on_result(Step step, std::size_t index, const ApiResult& result);
   void failed(const ApiResult& result);
   template <class Stored>
   bool decided(PutOutcome<Stored>& outcome, const ApiResult& result);

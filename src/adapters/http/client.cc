@@ -132,7 +132,7 @@ class Client::Impl final : public Connection::Listener {
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
-  ~Impl() {
+  ~Impl() {  // NOLINT(bugprone-exception-escape): without memory for one task the program ends
     asio::post(io_, [this] { shut_down(); });
     thread_.join();
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "adapters/http/resolv_conf.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
@@ -113,7 +115,7 @@ std::vector<std::string> search_candidates(const ResolvConf& conf, std::string_v
   const std::string whole = lowered(host);
   const bool as_it_is_first = std::count(whole.begin(), whole.end(), '.') >= conf.ndots;
   if (as_it_is_first) add(whole);
-  for (const std::string& domain : conf.search) add(whole + "." + domain);
+  for (const std::string& domain : conf.search) add(fmt::format("{}.{}", whole, domain));
   if (!as_it_is_first) add(whole);
   return names;
 }

@@ -27,7 +27,7 @@ void read_event(benchmark::State& state) {
   const std::string event = make_event(static_cast<int>(state.range(0)));
   EventReader reader;
   std::string payload;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     payload = event;
     state.ResumeTiming();

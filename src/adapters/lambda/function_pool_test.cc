@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -297,8 +298,9 @@ TEST_F(PoolTest, NothingIsLeftWhenTheOwnerIsKilled) {
   }
   char buffer[64] = {};
   ASSERT_GT(::read(ends[0], buffer, sizeof buffer - 1), 0);
-  const pid_t group = static_cast<pid_t>(std::atol(buffer));
-  const pid_t child = static_cast<pid_t>(std::atol(std::strchr(buffer, ' ')));
+  char* rest = nullptr;
+  const auto group = static_cast<pid_t>(std::strtol(buffer, &rest, 10));
+  const auto child = static_cast<pid_t>(std::strtol(rest, nullptr, 10));
   EXPECT_TRUE(alive(group));
   EXPECT_TRUE(alive(child));
   ::kill(owner, SIGKILL);

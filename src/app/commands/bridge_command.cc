@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "adapters/lambda/function_pool.h"
@@ -110,7 +112,10 @@ class BridgeCommand final : public Command {
     options.freeze = options_.freeze;
     options.environment = options_.environment();
     if (const auto loops = options_.function_variable("AWS_LAMBDA_MAX_CONCURRENCY")) {
-      options.invocations_at_once = std::max(1, std::atoi(loops->c_str()));
+      // What is no number the function itself refuses, or takes for one.
+      int at_once = 1;
+      std::from_chars(loops->data(), loops->data() + loops->size(), at_once);
+      options.invocations_at_once = std::max(1, at_once);
     }
     options.output = output_sink(context);
     options.wake = wake;
