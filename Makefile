@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 RELEASE := build/release
 PREFIX ?= /usr/local
 
-.PHONY: help demo install deb test test-all bench build lambda deps-build deps-test deps-bench deps-lambda fuzz clean
+.PHONY: help demo install deb test test-all lint bench build lambda deps-build deps-test deps-bench deps-lambda fuzz clean
 -include infra/infra.mk
 
 help: ## Say what can be made
@@ -32,6 +32,9 @@ test: deps-test ## Install what is needed, build, run the tests (under 30 minute
 
 test-all: deps-test ## Run every test, the slow ones too
 	@scripts/test $(JOBS) all
+
+lint: ## Look at every source with clang-format, shellcheck and clang-tidy (half an hour at first, then only what changed)
+	@scripts/lint
 
 bench: deps-bench ## Measure: decode and fold, end to end against peers; prints ratios
 	@scripts/bench $(BENCH_ARGS)
