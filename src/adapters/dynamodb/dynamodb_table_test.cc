@@ -155,6 +155,7 @@ TEST_F(DynamoDbTableTest, ThrottledBeyondTheDeadlineIsNotTried) {
 }
 
 TEST_F(DynamoDbTableTest, SilentServerIsLeftAfterTheTimeoutAndThePutRepeated) {
+  options_.request_timeout = milliseconds{300};
   std::atomic<int> silent{3};
   fake_.set_faults([&](const FakeCall&) { return silent-- > 0 ? CallFault::kSilent : CallFault::kNone; });
   const auto result = table().flush({kWhere, {}, {put_of(1, 4)}, {}});

@@ -58,7 +58,8 @@ class DynamoDbTableTest : public testing::Test {
     options_.table = "telemetry";
     options_.environment = fake_.environment_reader();
     options_.connections_most = 16;
-    options_.request_timeout = milliseconds{300};
+    // Nothing but what a test wants to be late is: a put that was repeated for slowness would show as a conflict.
+    options_.request_timeout = milliseconds{10'000};
     options_.flush_deadline = milliseconds{20'000};
     options_.backoff_least = milliseconds{1};
     options_.backoff_most = milliseconds{20};
