@@ -254,6 +254,9 @@ class Consume(KafkaCase):
         rows = [json.loads(line) for line in self.query().splitlines()]
         self.assertEqual([(row["device_id"], row["count"]) for row in rows], [(1, 40), (4, 10)])
         self.assertEqual(self.cluster.end_offsets(self.topic), {0: 104})
+        self.cluster.transact(self.topic, 0, self.readings(5, 5), abort=True)
+        self.consume_to_end()
+        self.assertEqual(self.checkpointed(), 110, "its end is reached although nothing is there to read")
         self.verify()
 
     def test_a_log_without_times_of_its_producers(self):
