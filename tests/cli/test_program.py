@@ -126,6 +126,16 @@ class Usage(unittest.TestCase):
         self.assertEqual(result.returncode, 64)
         self.assertIn("(did you mean sqlite:windows.db?)", result.stderr)
 
+    def test_kafka_properties_that_culvert_owns_leave_no_table_behind(self):
+        for setting, reason in (("partition.assignment.strategy=cooperative-sticky", "cooperative rebalancing"),
+                                ("group.protocol=consumer", "`classic` only"), ("no.such.property=1", "is unknown")):
+            with self.subTest(setting), tempfile.TemporaryDirectory() as directory:
+                result = run("consume", "-b", "localhost:1", "-t", "readings", "-G", "windows", "--table",
+                             f"sqlite:{directory}/windows.db", "-X", setting)
+                self.assertEqual(result.returncode, 78, result.stderr)
+                self.assertIn(reason, result.stderr)
+                self.assertEqual(os.listdir(directory), [])
+
     def test_first_word_of_several_commands(self):
         result = run("dead-letters", "--help")
         self.assertEqual((result.returncode, result.stderr), (0, ""))

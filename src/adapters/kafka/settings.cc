@@ -31,7 +31,7 @@ constexpr std::array kOwned{
     OwnedKey{"auto.offset.reset", "use --start; once there is a checkpoint a lost position is an error, never a reset"},
     OwnedKey{"offset.store.method", kCheckpoints},
     OwnedKey{"partition.assignment.strategy", "eager `range` only: cooperative rebalancing can lose an assignment"},
-    OwnedKey{"group.protocol", "the classic protocol only, for the same reason"},
+    OwnedKey{"group.protocol", "`classic` only: the client has the other protocol as a preview"},
     OwnedKey{"group.remote.assignor", "the classic protocol only"},
     OwnedKey{"isolation.level", kResults},
     OwnedKey{"enable.partition.eof", "culvert follows the ends of partitions itself"},

@@ -69,6 +69,8 @@ class ConsumeCommand final : public Command {
     const auto listen = listen_.settings();
     if (!listen) return listen.error();
     ConsumeSettings settings = make_settings(*target, *budget, context.log);
+    // Before the table, so that a slip leaves no new file or tables behind.
+    if (const auto valid = kafka::validate(settings.kafka, kafka::Role::kConsumer); !valid) return valid.error();
     auto manager = ServiceManager::connect(std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"));
     if (!manager) return manager.error();
     if (const auto watchdog = manager->watchdog_interval()) {
