@@ -231,6 +231,10 @@ class VirtualNetwork final : public http::Transport {
   }
   Stats stats() override { return {}; }
 
+ protected:
+  void wait(Waiting& waiting) override { CULVERT_CHECK(waiting.over, "a task that ended without its result"); }
+  void end_wait(Waiting& waiting) override { waiting.over = true; }
+
  private:
   struct Sent {
     http::Request request;

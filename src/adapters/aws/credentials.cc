@@ -341,12 +341,8 @@ void CredentialChain::discard(const CredentialsPtr& refused) {
 }
 
 Result<CredentialsPtr> CredentialChain::get_blocking() {
-  auto promise = std::make_shared<std::promise<Result<CredentialsPtr>>>();
-  auto future = promise->get_future();
-  state_->client.post([state = state_, promise] {
-    state->get([promise](Result<CredentialsPtr> result) { promise->set_value(std::move(result)); });
-  });
-  return future.get();
+  return state_->client.wait_for<Result<CredentialsPtr>>(
+      [this](Ready done) { state_->client.post([state = state_, ready = std::move(done)] { state->get(ready); }); });
 }
 
 }  // namespace culvert::aws

@@ -11,13 +11,18 @@ namespace culvert::aws {
 
 namespace {
 
-// Looking SHA-256 up by name costs more than hashing a request, so it is done once, and the context is used again.
+// Looking SHA-256 up by name costs more than hashing a request, so it is done once, for all threads and for good.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  CULVERT_CHECK(found != nullptr, "OpenSSL has no SHA-256");
+  return found;
+}
+
+// Each thread uses its context again and again.
 class Hasher {
  public:
-  Hasher() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
-    CULVERT_CHECK(algorithm_ && context_, "OpenSSL has no SHA-256");
-  }
-  void begin() { check(EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr)); }
+  Hasher() : context_(EVP_MD_CTX_new()) { CULVERT_CHECK(context_, "OpenSSL has no context for a digest"); }
+  void begin() { check(EVP_DigestInit_ex2(context_.get(), algorithm(), nullptr)); }
   void add(std::string_view data) { check(EVP_DigestUpdate(context_.get(), data.data(), data.size())); }
   Digest end() {
     Digest digest{};
@@ -27,11 +32,9 @@ class Hasher {
 
  private:
   struct Free {
-    void operator()(EVP_MD* algorithm) const { EVP_MD_free(algorithm); }
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   };
   static void check(int ok) { CULVERT_CHECK(ok == 1, "SHA-256 failed"); }
-  std::unique_ptr<EVP_MD, Free> algorithm_;
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 

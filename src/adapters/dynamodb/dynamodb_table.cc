@@ -64,6 +64,7 @@ http::ClientOptions client_options(const Options& options) {
   client.connections_most = options.connections_most;
   client.connect_timeout = options.connect_timeout;
   client.request_timeout = options.request_timeout;
+  client.own_thread = options.own_thread;
   client.ca_file = options.ca_file;
   client.ca_pem = options.ca_pem;
   return client;
@@ -143,7 +144,13 @@ DynamoDbTable::DynamoDbTable(Options options, const Clock& clock, ApiOptions api
   api_ = std::make_unique<Api>(*client_, *credentials_, clock, std::move(api_options));
 }
 
-DynamoDbTable::~DynamoDbTable() { client_.reset(); }
+DynamoDbTable::~DynamoDbTable() {
+  if (preparing_.joinable()) {
+    client_->abandon();
+    preparing_.join();
+  }
+  client_.reset();
+}
 
 Result<void> DynamoDbTable::prepare() {
   if (api_->endpoint().tls) {
@@ -154,11 +161,8 @@ Result<void> DynamoDbTable::prepare() {
 }
 
 void DynamoDbTable::prepare_meanwhile() {
-  client_->post([this] {
-    // Either outcome comes back from the first call that needs it.
-    if (api_->endpoint().tls) (void)client_->prepare_tls();
-    credentials_->get([](const Result<aws::CredentialsPtr>&) {});
-  });
+  // What failed comes back from the first call that needs it.
+  preparing_ = std::jthread([this] { (void)prepare(); });
 }
 
 void DynamoDbTable::interrupt() {
@@ -167,9 +171,9 @@ void DynamoDbTable::interrupt() {
 }
 
 Api::Counters DynamoDbTable::api_counters() {
-  std::promise<Api::Counters> promise;
-  client_->post([&] { promise.set_value(api_->counters()); });
-  return promise.get_future().get();
+  return client_->wait_for<Api::Counters>([this](std::function<void(Api::Counters)> done) {
+    client_->post([this, told = std::move(done)] { told(api_->counters()); });
+  });
 }
 
 Api::Steady DynamoDbTable::deadline() const {
@@ -177,13 +181,11 @@ Api::Steady DynamoDbTable::deadline() const {
 }
 
 ApiResult DynamoDbTable::call(std::string_view operation, const std::string& table, std::string body) {
-  std::promise<ApiResult> promise;
-  auto future = promise.get_future();
-  client_->post([&, until = deadline()] {
-    api_->call(operation, table, std::move(body), until,
-               [&promise](ApiResult result) { promise.set_value(std::move(result)); });
+  return client_->wait_for<ApiResult>([&](Api::Done done) {
+    client_->post([&, until = deadline(), told = std::move(done)] {
+      api_->call(operation, table, std::move(body), until, told);
+    });
   });
-  return future.get();
 }
 
 Result<DynamoDbTable::JsonObject> DynamoDbTable::call_json(std::string_view operation, const std::string& table,
@@ -197,10 +199,7 @@ Result<DynamoDbTable::JsonObject> DynamoDbTable::call_json(std::string_view oper
 }
 
 FlushResult DynamoDbTable::flush(const FlushRequest& request) {
-  std::promise<FlushResult> promise;
-  auto future = promise.get_future();
-  begin_flush(request, [&promise](FlushResult result) { promise.set_value(std::move(result)); });
-  return future.get();
+  return client_->wait_for<FlushResult>([&](FlushJob::Done done) { begin_flush(request, std::move(done)); });
 }
 
 void DynamoDbTable::begin_flush(const FlushRequest& request, std::function<void(FlushResult)> done) {

@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,7 @@ struct Options {
   std::string endpoint_url{};        // empty: $AWS_ENDPOINT_URL_DYNAMODB, $AWS_ENDPOINT_URL, the region's own
   ItemFormat format{};
   std::size_t connections_most = 64;
+  bool own_thread = true;  // of the HTTP client; without it begin_flush() moves only while some other call waits
   std::chrono::milliseconds connect_timeout{3'000};
   std::chrono::milliseconds request_timeout{5'000};
   std::chrono::milliseconds flush_deadline{30'000};
@@ -174,6 +176,7 @@ class DynamoDbTable final : public AggregateTable, public TableReader {
   std::unique_ptr<http::Transport> client_;  // ended first: its callbacks use the others
   std::unique_ptr<aws::CredentialChain> credentials_;
   std::unique_ptr<Api> api_;
+  std::jthread preparing_;
 };
 
 }  // namespace culvert::dynamodb

@@ -9,9 +9,11 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +57,9 @@ inline DeadLetter dead_letter(std::int64_t offset, std::string value = "not json
 class DynamoDbTableTest : public testing::Test {
  protected:
   DynamoDbTableTest() {
+    ::signal(SIGPIPE, SIG_IGN);
+    // CTest runs everything a second time without a thread of the table's own.
+    options_.own_thread = std::getenv("CULVERT_TEST_WITHOUT_THREAD") == nullptr;
     options_.table = "telemetry";
     options_.environment = fake_.environment_reader();
     options_.connections_most = 16;

@@ -23,6 +23,7 @@ TEST_F(DynamoDbTableTest, ThrottledFlushDoesNotHoldUpAnother) {
   for (std::int64_t offset = 0; offset < 100; ++offset) throttled.dead_letters.push_back(dead_letter(offset));
   std::promise<FlushResult> ended;
   auto result = ended.get_future();
+  options_.own_thread = true;  // nobody waits for the first one
   table().begin_flush(throttled, [&](FlushResult r) { ended.set_value(std::move(r)); });
   while (fake_.calls("PutItem") < 2 * options_.connections_most) std::this_thread::sleep_for(milliseconds{1});
 

@@ -15,7 +15,6 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
-#include <future>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -128,20 +127,30 @@ struct Pool {
 class Client::Impl final : public Connection::Listener {
  public:
   Impl(ClientOptions options, Resolver& resolver) : options_(std::move(options)), resolver_thread_(resolver) {
+    if (!options_.own_thread) return;
     thread_ = std::thread([this] { run(); });
+    io_thread_ = thread_.get_id();
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {  // NOLINT(bugprone-exception-escape): without memory for one task the program ends
-    asio::post(io_, [this] { shut_down(); });
-    thread_.join();
+    if (thread_.joinable()) {
+      asio::post(io_, [this] { shut_down(); });
+      thread_.join();
+    } else {
+      io_thread_ = std::this_thread::get_id();
+      shut_down();
+      run_out();
+    }
   }
 
   Result<void> prepare_tls();
   void abandon();
   void send(const Endpoint& endpoint, ExchangePtr exchange);
   void after(milliseconds delay, std::function<void()> task);
-  [[nodiscard]] bool on_io_thread() const { return thread_.get_id() == std::this_thread::get_id(); }
+  [[nodiscard]] bool on_io_thread() const { return io_thread_.load() == std::this_thread::get_id(); }
+  void wait(Waiting& waiting);
+  void end_wait(Waiting& waiting);
   [[nodiscard]] asio::io_context& io() { return io_; }
   [[nodiscard]] const ClientOptions& options() const { return options_; }
   [[nodiscard]] Stats stats();
@@ -154,6 +163,7 @@ class Client::Impl final : public Connection::Listener {
 
  private:
   void run();
+  void run_out();
   void shut_down();
   void fail_all(const Error& error);
   void enqueue(const Endpoint& endpoint, ExchangePtr exchange);
@@ -180,7 +190,11 @@ class Client::Impl final : public Connection::Listener {
   std::atomic<std::uint64_t> connects_{0};
   std::atomic<std::uint64_t> requests_{0};
   ResolverThread resolver_thread_;
-  std::thread thread_;
+  // None while nobody carries out anything.  Written under turn_mutex_, or before and after all waiting.
+  std::atomic<std::thread::id> io_thread_{};
+  std::mutex turn_mutex_;
+  std::vector<Waiting*> sleepers_;  // those in wait() on threads that are not the I/O thread
+  std::thread thread_;              // none: those that wait take turns
 };
 
 void Client::Impl::run() {
@@ -189,10 +203,41 @@ void Client::Impl::run() {
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   io_.run();
-  // shut_down() failed everything; what its callbacks posted still runs, so that each callback runs exactly once.
+  run_out();
+}
+
+// shut_down() failed everything; what its callbacks posted still runs, so that each callback runs exactly once.
+void Client::Impl::run_out() {
   io_.restart();
   while (io_.poll() > 0) {
   }
+}
+
+void Client::Impl::wait(Waiting& waiting) {
+  std::unique_lock lock(turn_mutex_);
+  while (!waiting.over) {
+    if (io_thread_.load() != std::thread::id{}) {
+      sleepers_.push_back(&waiting);
+      waiting.wake.wait(lock);
+      std::erase(sleepers_, &waiting);
+      continue;
+    }
+    io_thread_ = std::this_thread::get_id();
+    lock.unlock();
+    // It is this thread now that ends waits, so its own can be looked at without the lock.
+    while (!waiting.over) io_.run_one();
+    lock.lock();
+    io_thread_ = std::thread::id{};
+    const auto next = std::find_if(sleepers_.begin(), sleepers_.end(), [](const auto* other) { return !other->over; });
+    if (next != sleepers_.end()) (*next)->wake.notify_one();
+  }
+}
+
+void Client::Impl::end_wait(Waiting& waiting) {
+  // Told with the lock held: without it the one who waits may be gone before it is told.
+  const std::lock_guard lock(turn_mutex_);
+  waiting.over = true;
+  waiting.wake.notify_one();
 }
 
 void Client::Impl::shut_down() {
@@ -455,7 +500,8 @@ Client::Stats Client::Impl::stats() {
   Stats stats{connects_.load(), requests_.load(), 0};
   clockid_t clock{};
   timespec used{};
-  if (pthread_getcpuclockid(thread_.native_handle(), &clock) == 0 && clock_gettime(clock, &used) == 0) {
+  const bool own = thread_.joinable() && pthread_getcpuclockid(thread_.native_handle(), &clock) == 0;
+  if (own && clock_gettime(clock, &used) == 0) {
     stats.cpu_ns = static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(used.tv_nsec);
   }
   return stats;
@@ -481,12 +527,15 @@ void Client::send(const Endpoint& endpoint, Request request, Callback callback) 
 }
 
 Outcome Client::call(const Endpoint& endpoint, Request request) {
-  CULVERT_CHECK(!on_io_thread(), "a blocking call on the thread that would have to carry it out");
-  auto promise = std::make_shared<std::promise<Outcome>>();
-  auto future = promise->get_future();
-  send(endpoint, std::move(request), [promise](Outcome outcome) { promise->set_value(std::move(outcome)); });
-  return future.get();
+  return wait_for<Outcome>([&](Callback done) { send(endpoint, std::move(request), std::move(done)); });
 }
+
+void Client::wait(Waiting& waiting) {
+  CULVERT_CHECK(!on_io_thread(), "waiting on the thread that would have to carry it out");
+  impl_->wait(waiting);
+}
+
+void Client::end_wait(Waiting& waiting) { impl_->end_wait(waiting); }
 
 void Client::abandon() { impl_->abandon(); }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program's one HTTP client: a pool of keep-alive connections for each endpoint, driven by one I/O thread.
+// The program's one HTTP client: a pool of keep-alive connections for each endpoint, driven by one thread at a time.
 //
 // Flow    aws, dynamodb, lambda -> [Client] -> Beast's parser over TCP or TLS -> Outcome, on the I/O thread.
 // Owner   the program; everybody who uses it must be gone before it is.
@@ -7,6 +7,11 @@
 // Bounds  connections_most for one endpoint, queue_most requests waiting, header_bytes_most and body_bytes_most for a
 //         response.  At each limit the request fails with an error that names the limit.
 // See     RFC 9112 (framing, persistence), RFC 9110 section 9.2.2 (what may be sent again).
+//
+// The I/O thread is the client's own.  Without one (own_thread) it is, of the threads inside wait_for(), whichever came
+// first: it carries out everything that is under way until it has its own result, and hands over to one that still
+// waits.  While nobody waits nothing moves.  That spares whoever has nothing to do but wait the two changes of thread
+// that a request otherwise costs.
 #pragma once
 
 #include <chrono>
@@ -36,6 +41,8 @@ struct ClientOptions {
   std::size_t body_bytes_most = 32 << 20;
   std::string ca_file;  // PEM file; empty: ca_pem, else $SSL_CERT_FILE, else the system's bundle
   std::string ca_pem;   // PEM text, for a program that carries its certificates inside
+  // False: requests are carried out by the threads that wait for them (see above).  The program then ignores SIGPIPE.
+  bool own_thread = true;
   std::string user_agent = "culvert";
 };
 
@@ -56,6 +63,10 @@ class Client final : public Transport {
   // As send(), waiting for the outcome.  Not to be called on the I/O thread.
   [[nodiscard]] Outcome call(const Endpoint& endpoint, Request request);
   [[nodiscard]] bool on_io_thread() const;
+
+ protected:
+  void wait(Waiting& waiting) override;
+  void end_wait(Waiting& waiting) override;
 
  private:
   class Impl;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -46,7 +47,22 @@ class FixedResolver final : public Resolver {
   std::vector<Address> addresses{Address::v4(127, 0, 0, 1)};
 };
 
-class ClientTest : public testing::Test {
+// With a thread of the client's own, and without.
+class ClientTest : public testing::TestWithParam<bool> {
+ protected:
+  ClientTest() { ::signal(SIGPIPE, SIG_IGN); }
+  static ClientOptions base_options() {
+    ClientOptions options;
+    options.own_thread = GetParam();
+    return options;
+  }
+  FixedResolver resolver_;
+};
+INSTANTIATE_TEST_SUITE_P(Driven, ClientTest, testing::Bool(),
+                         [](const auto& parameter) { return parameter.param ? "ByItsThread" : "ByThoseWhoWait"; });
+
+// What nobody waits for.
+class OwnThreadTest : public testing::Test {
  protected:
   FixedResolver resolver_;
 };
@@ -56,9 +72,9 @@ FakeReply echo(const FakeRequest& request) {
           .body = request.body};
 }
 
-TEST_F(ClientTest, CarriesMethodTargetHeadersAndBodyBothWays) {
+TEST_P(ClientTest, CarriesMethodTargetHeadersAndBodyBothWays) {
   HttpFakeServer server(echo);
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   const auto outcome = client.call(server.endpoint(),
                                    {.method = "PUT", .target = "/a?b=c", .headers = {{"X-Sent", "7"}}, .body = "text"});
   ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
@@ -69,16 +85,16 @@ TEST_F(ClientTest, CarriesMethodTargetHeadersAndBodyBothWays) {
   EXPECT_EQ(*outcome.response().header("x-seen"), "7");
 }
 
-TEST_F(ClientTest, ConnectionIsUsedAgain) {
+TEST_P(ClientTest, ConnectionIsUsedAgain) {
   HttpFakeServer server(echo);
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "x"}).ok());
   EXPECT_EQ(server.connections(), 1U);
   EXPECT_EQ(client.stats().connects, 1U);
   EXPECT_EQ(client.stats().requests, 50U);
 }
 
-TEST_F(ClientTest, ManyRequestsShareThePoolAndEachIsAnsweredOnce) {
+TEST_F(OwnThreadTest, ManyRequestsShareThePoolAndEachIsAnsweredOnce) {
   HttpFakeServer server([](const FakeRequest& request) {
     return FakeReply{.body = request.body, .delay = std::chrono::microseconds{2'000}};
   });
@@ -101,11 +117,11 @@ TEST_F(ClientTest, ManyRequestsShareThePoolAndEachIsAnsweredOnce) {
   EXPECT_LE(server.connections(), 8U);
 }
 
-TEST_F(ClientTest, ReadsChunkedBodiesAndBodiesEndedByClosing) {
+TEST_P(ClientTest, ReadsChunkedBodiesAndBodiesEndedByClosing) {
   HttpFakeServer server([](const FakeRequest&) {
     return FakeReply{.headers = {{"Set-Cookie", "a"}}, .body = std::string(1000, 'y') + "end", .chunked = true};
   });
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   for (int i = 0; i < 2; ++i) {
     const auto outcome = client.call(server.endpoint(), {});
     ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
@@ -114,17 +130,17 @@ TEST_F(ClientTest, ReadsChunkedBodiesAndBodiesEndedByClosing) {
   EXPECT_EQ(server.connections(), 1U);
 }
 
-TEST_F(ClientTest, ReadsAnEmptyChunkedBodyThatComesByteByByte) {
+TEST_P(ClientTest, ReadsAnEmptyChunkedBodyThatComesByteByByte) {
   HttpFakeServer server([](const FakeRequest&) { return FakeReply{.chunked = true, .byte_by_byte = true}; });
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   const auto outcome = client.call(server.endpoint(), {});
   ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
   EXPECT_EQ(outcome.response().body, "");
 }
 
-TEST_F(ClientTest, LargeBodiesGoBothWays) {
+TEST_P(ClientTest, LargeBodiesGoBothWays) {
   HttpFakeServer server(echo);
-  ClientOptions options;
+  ClientOptions options = base_options();
   options.request_timeout = milliseconds{20'000};
   Client client(options, resolver_);
   const std::string body(5 << 20, 'z');
@@ -133,9 +149,9 @@ TEST_F(ClientTest, LargeBodiesGoBothWays) {
   EXPECT_EQ(outcome.response().body, body);
 }
 
-TEST_F(ClientTest, ConnectionClosedWhileIdleCostsNothing) {
+TEST_P(ClientTest, ConnectionClosedWhileIdleCostsNothing) {
   HttpFakeServer server(echo);
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "x"}).ok());
     server.close_idle();
@@ -145,9 +161,9 @@ TEST_F(ClientTest, ConnectionClosedWhileIdleCostsNothing) {
   EXPECT_EQ(server.requests(), 20U);
 }
 
-TEST_F(ClientTest, ConnectionThatGrewOldIsNotUsedAgain) {
+TEST_P(ClientTest, ConnectionThatGrewOldIsNotUsedAgain) {
   HttpFakeServer server(echo);
-  ClientOptions options;
+  ClientOptions options = base_options();
   options.idle_most = milliseconds{30};
   Client client(options, resolver_);
   ASSERT_TRUE(client.call(server.endpoint(), {}).ok());
@@ -157,7 +173,7 @@ TEST_F(ClientTest, ConnectionThatGrewOldIsNotUsedAgain) {
   EXPECT_EQ(server.connections(), 2U);
 }
 
-TEST_F(ClientTest, ConnectionThatGrewOldIsClosedThoughNobodyAsksForIt) {
+TEST_F(OwnThreadTest, ConnectionThatGrewOldIsClosedThoughNobodyAsksForIt) {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_storage at{};
   socklen_t bytes = to_sockaddr(Address::v4(127, 0, 0, 1), 0, at);
@@ -188,13 +204,13 @@ TEST_F(ClientTest, ConnectionThatGrewOldIsClosedThoughNobodyAsksForIt) {
   ::close(listener);
 }
 
-TEST_F(ClientTest, LostReplyIsReportedAsMaybeSentAndNeverSentTwice) {
+TEST_P(ClientTest, LostReplyIsReportedAsMaybeSentAndNeverSentTwice) {
   for (const FakeFault fault :
        {FakeFault::kReset, FakeFault::kClose, FakeFault::kTruncate, FakeFault::kSilence, FakeFault::kGarbage}) {
     HttpFakeServer server([&](const FakeRequest& request) {
       return FakeReply{.body = "0123456789", .fault = request.body == "bad" ? fault : FakeFault::kNone};
     });
-    Client client({}, resolver_);
+    Client client(base_options(), resolver_);
     ASSERT_TRUE(client.call(server.endpoint(), {.method = "POST", .body = "good"}).ok());
     const auto timeout = fault == FakeFault::kSilence ? kSoon : milliseconds{20'000};
     const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = "bad", .timeout = timeout});
@@ -206,9 +222,9 @@ TEST_F(ClientTest, LostReplyIsReportedAsMaybeSentAndNeverSentTwice) {
   }
 }
 
-TEST_F(ClientTest, ReplyFollowedByCloseIsGoodAndTheNextRequestTakesAnotherConnection) {
+TEST_P(ClientTest, ReplyFollowedByCloseIsGoodAndTheNextRequestTakesAnotherConnection) {
   HttpFakeServer server([](const FakeRequest&) { return FakeReply{.body = "x", .fault = FakeFault::kCloseAfter}; });
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   int failed_after_sending = 0;
   for (int i = 0; i < 30; ++i) {
     const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = "x"});
@@ -221,13 +237,13 @@ TEST_F(ClientTest, ReplyFollowedByCloseIsGoodAndTheNextRequestTakesAnotherConnec
   EXPECT_LT(failed_after_sending, 30);
 }
 
-TEST_F(ClientTest, RefusedConnectionIsNotSentAndNamesEndpointAndAddress) {
+TEST_P(ClientTest, RefusedConnectionIsNotSentAndNamesEndpointAndAddress) {
   std::uint16_t port = 0;
   {
     HttpFakeServer gone(echo);
     port = gone.endpoint().port;
   }
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   const auto outcome = client.call({false, "table.test", port}, {});
   ASSERT_FALSE(outcome.ok());
   EXPECT_FALSE(outcome.failure().maybe_sent);
@@ -236,17 +252,17 @@ TEST_F(ClientTest, RefusedConnectionIsNotSentAndNamesEndpointAndAddress) {
   EXPECT_NE(outcome.failure().error.message.find("127.0.0.1: Connection refused"), std::string::npos);
 }
 
-TEST_F(ClientTest, NextAddressIsTriedWhenOneRefuses) {
+TEST_P(ClientTest, NextAddressIsTriedWhenOneRefuses) {
   HttpFakeServer server(echo);
   resolver_.addresses = {Address::v4(127, 0, 0, 2), *Address::parse("::1"), Address::v4(127, 0, 0, 1)};
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   EXPECT_TRUE(client.call({false, "table.test", server.endpoint().port}, {}).ok());
 }
 
-TEST_F(ClientTest, FailedLookupFailsWhatWaitsAndIsTriedAgainNextTime) {
+TEST_P(ClientTest, FailedLookupFailsWhatWaitsAndIsTriedAgainNextTime) {
   HttpFakeServer server(echo);
   resolver_.fail = true;
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   const Endpoint endpoint{false, "table.test", server.endpoint().port};
   const auto outcome = client.call(endpoint, {});
   ASSERT_FALSE(outcome.ok());
@@ -257,7 +273,7 @@ TEST_F(ClientTest, FailedLookupFailsWhatWaitsAndIsTriedAgainNextTime) {
 }
 
 // A listener that never accepts: its backlog takes the connection, the request is never read.
-TEST_F(ClientTest, RequestTimeoutEndsAWaitForAResponse) {
+TEST_P(ClientTest, RequestTimeoutEndsAWaitForAResponse) {
   const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_storage at{};
   socklen_t bytes = to_sockaddr(Address::v4(127, 0, 0, 1), 0, at);
@@ -265,7 +281,7 @@ TEST_F(ClientTest, RequestTimeoutEndsAWaitForAResponse) {
   ASSERT_EQ(::listen(fd, 4), 0);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &bytes);
   const auto port = ntohs(reinterpret_cast<sockaddr_in*>(&at)->sin_port);
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   const auto begin = std::chrono::steady_clock::now();
   const auto outcome = client.call({false, "127.0.0.1", port}, {.method = "POST", .body = "x", .timeout = kSoon});
   ::close(fd);
@@ -275,12 +291,12 @@ TEST_F(ClientTest, RequestTimeoutEndsAWaitForAResponse) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, ClientOptions{}.request_timeout / 2);
 }
 
-TEST_F(ClientTest, LimitsOfHeaderAndBodyAreErrorsAndTheConnectionGoes) {
+TEST_P(ClientTest, LimitsOfHeaderAndBodyAreErrorsAndTheConnectionGoes) {
   HttpFakeServer server([](const FakeRequest& request) {
     if (request.target == "/body") return FakeReply{.body = std::string(5'000, 'b')};
     return FakeReply{.headers = {{"X-Long", std::string(5'000, 'h')}}};
   });
-  ClientOptions options;
+  ClientOptions options = base_options();
   options.body_bytes_most = 4'096;
   options.header_bytes_most = 4'096;
   Client client(options, resolver_);
@@ -288,9 +304,9 @@ TEST_F(ClientTest, LimitsOfHeaderAndBodyAreErrorsAndTheConnectionGoes) {
   EXPECT_FALSE(client.call(server.endpoint(), {.target = "/header"}).ok());
 }
 
-TEST_F(ClientTest, HeaderInjectionIsRefused) {
+TEST_P(ClientTest, HeaderInjectionIsRefused) {
   HttpFakeServer server(echo);
-  Client client({}, resolver_);
+  Client client(base_options(), resolver_);
   EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X-A", "1\r\nX-B: 2"}}}).ok());
   EXPECT_FALSE(client.call(server.endpoint(), {.headers = {{"X: A", "1"}}}).ok());
   EXPECT_FALSE(client.call(server.endpoint(), {.target = "/a b"}).ok());
@@ -305,11 +321,11 @@ TEST_F(ClientTest, HeaderInjectionIsRefused) {
   EXPECT_TRUE(client.call(server.endpoint(), {.headers = {{"X-A", " ~\x80\xff\xc3\xbc value with spaces"}}}).ok());
 }
 
-TEST_F(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
+TEST_P(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
   HttpFakeServer server([](const FakeRequest&) { return FakeReply{.fault = FakeFault::kSilence}; });
   std::atomic<int> failed{0};
   {
-    ClientOptions options;
+    ClientOptions options = base_options();
     options.connections_most = 2;
     Client client(options, resolver_);
     for (int i = 0; i < 10; ++i) {
@@ -323,7 +339,7 @@ TEST_F(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
   EXPECT_EQ(failed, 10);
 }
 
-TEST_F(ClientTest, FullQueueRefusesInsteadOfGrowing) {
+TEST_F(OwnThreadTest, FullQueueRefusesInsteadOfGrowing) {
   // Nothing is answered before the test says so: however slowly it sends, the queue does not drain meanwhile.
   std::promise<void> go;
   HttpFakeServer server([&, may_answer = go.get_future().share()](const FakeRequest&) {
@@ -350,7 +366,7 @@ TEST_F(ClientTest, FullQueueRefusesInsteadOfGrowing) {
   EXPECT_GE(answered, 3);
 }
 
-TEST_F(ClientTest, TasksRunOnTheIoThreadAndInTime) {
+TEST_F(OwnThreadTest, TasksRunOnTheIoThreadAndInTime) {
   Client client({}, resolver_);
   std::promise<std::pair<bool, milliseconds>> ran;
   const auto begin = std::chrono::steady_clock::now();
@@ -361,6 +377,101 @@ TEST_F(ClientTest, TasksRunOnTheIoThreadAndInTime) {
   const auto [on_thread, took] = ran.get_future().get();
   EXPECT_TRUE(on_thread);
   EXPECT_GE(took, milliseconds{39});
+}
+
+class WaitersTest : public testing::Test {
+ protected:
+  WaitersTest() { options_.own_thread = false; }
+  FixedResolver resolver_;
+  ClientOptions options_;
+};
+
+// Answers nothing before it is told to.
+class HeldServer {
+ public:
+  HeldServer() = default;
+  void let_go() { go_.set_value(); }
+  [[nodiscard]] Endpoint endpoint() const { return server_.endpoint(); }
+  void await_request() const {
+    // Counted before the handler runs.
+    while (server_.requests() == 0) std::this_thread::sleep_for(milliseconds{1});
+  }
+
+ private:
+  std::promise<void> go_;
+  HttpFakeServer server_{[told = go_.get_future().share()](const FakeRequest& request) {
+    told.wait();
+    return FakeReply{.body = request.target};
+  }};
+};
+
+// The thread that waits first must carry out what others wait for, and one of those must go on once it has its own.
+TEST_F(WaitersTest, WhoeverStillWaitsGoesOn) {
+  HeldServer first_server;
+  HeldServer third_server;
+  HttpFakeServer server([](const FakeRequest& request) { return FakeReply{.body = request.target}; });
+  Client client(options_, resolver_);
+  const auto get = [&client](const Endpoint& endpoint, const char* target) {
+    const auto outcome = client.call(endpoint, {.target = target, .timeout = milliseconds{60'000}});
+    return outcome.ok() ? outcome.response().body : outcome.failure().error.message;
+  };
+  auto first = std::async(std::launch::async, get, first_server.endpoint(), "/1");
+  first_server.await_request();
+  EXPECT_EQ(get(server.endpoint(), "/2"), "/2");
+  auto third = std::async(std::launch::async, get, third_server.endpoint(), "/3");
+  third_server.await_request();
+  first_server.let_go();
+  EXPECT_EQ(first.get(), "/1");
+  third_server.let_go();
+  EXPECT_EQ(third.get(), "/3");
+}
+
+TEST_F(WaitersTest, ManyThreadsEachGetTheirOwnAnswer) {
+  HttpFakeServer server([](const FakeRequest& request) {
+    return FakeReply{.body = request.body, .delay = std::chrono::microseconds{request.body.size() * 100}};
+  });
+  options_.connections_most = 3;
+  Client client(options_, resolver_);
+  std::vector<std::future<int>> threads;
+  for (std::size_t thread = 0; thread < 8; ++thread) {
+    threads.push_back(std::async(std::launch::async, [&, thread] {
+      int right = 0;
+      for (std::size_t i = 0; i < 50; ++i) {
+        const std::string body(1 + (thread * 7 + i * 3) % 20, static_cast<char>('a' + thread));
+        const auto outcome = client.call(server.endpoint(), {.method = "POST", .body = body});
+        right += outcome.ok() && outcome.response().body == body ? 1 : 0;
+      }
+      return right;
+    }));
+  }
+  for (auto& thread : threads) EXPECT_EQ(thread.get(), 50);
+  EXPECT_EQ(server.requests(), 400U);
+  EXPECT_LE(server.connections(), 3U);
+}
+
+TEST_F(WaitersTest, AnotherThreadCanEndAWait) {
+  HttpFakeServer server([](const FakeRequest&) { return FakeReply{.fault = FakeFault::kSilence}; });
+  options_.request_timeout = milliseconds{60'000};
+  Client client(options_, resolver_);
+  auto waiting = std::async(std::launch::async, [&] { return client.call(server.endpoint(), {}); });
+  while (server.requests() < 1) std::this_thread::sleep_for(milliseconds{1});
+  client.abandon();
+  const Outcome outcome = waiting.get();
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_TRUE(outcome.failure().maybe_sent);
+}
+
+TEST_F(WaitersTest, NothingMovesWhileNobodyWaitsAndTheEndFailsIt) {
+  HttpFakeServer server(echo);
+  int failed = 0;
+  {
+    Client client(options_, resolver_);
+    for (int i = 0; i < 3; ++i) {
+      client.send(server.endpoint(), {}, [&](const Outcome& outcome) { failed += outcome.ok() ? 0 : 1; });
+    }
+  }
+  EXPECT_EQ(failed, 3);
+  EXPECT_EQ(server.requests(), 0U);
 }
 
 TEST(Url, ReadsHostsPortsAndPaths) {

@@ -150,7 +150,9 @@ bool Connection::still_open(SteadyTime now) {
   char byte = 0;
   const ssize_t got = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK);
   if (got < 0) return errno == EAGAIN || errno == EINTR;
-  return got > 0 && tls_.has_value();  // a TLS server may send session tickets; plain bytes nobody asked for are wrong
+  if (got == 0 || !tls_) return false;  // plain bytes nobody asked for are wrong
+  read_more();                          // a session ticket, or the alert that says that it was closed
+  return idle();
 }
 
 void Connection::start(ExchangePtr exchange) {

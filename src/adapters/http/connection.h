@@ -66,8 +66,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // Tries the addresses in their order, beginning at `first`.  `tls` is null for plain HTTP.
   void open(std::vector<Address> addresses, std::size_t first, TlsContext* tls);
-  // False if the server has closed an idle connection, or it has grown old, and the I/O thread has not come to see it
-  // yet: a process that was frozen for a while finds requests before its timers have run.
+  // Of an idle connection.  False if the server has closed it, or it has grown old, and the I/O thread has not come to
+  // see it yet: a process that was frozen for a while finds requests before its timers have run, and a client without a
+  // thread looks only while somebody waits.  The listener may be told meanwhile.
   [[nodiscard]] bool still_open(SteadyTime now);
   // Only when idle.
   void start(ExchangePtr exchange);

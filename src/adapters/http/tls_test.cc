@@ -93,6 +93,9 @@ class TlsServer {
   }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] int connections() const { return connections_; }
+  // From now on each connection is ended after one reply, by an alert and a FIN.
+  void close_after_reply() { closes_ = true; }
+  [[nodiscard]] int closed() const { return closed_; }
 
  private:
   bool readable(int fd) const {
@@ -115,6 +118,7 @@ class TlsServer {
       }
       SSL_free(ssl);
       ::close(fd);
+      ++closed_;
     }
   }
   void serve(SSL* ssl, int fd) const {
@@ -123,6 +127,9 @@ class TlsServer {
     while (SSL_pending(ssl) > 0 || readable(fd)) {
       if (SSL_read(ssl, buffer.data(), static_cast<int>(buffer.size())) <= 0) return;
       if (SSL_write(ssl, reply.data(), static_cast<int>(reply.size())) <= 0) return;
+      if (!closes_) continue;
+      SSL_shutdown(ssl);
+      return;
     }
   }
 
@@ -130,7 +137,9 @@ class TlsServer {
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> closes_{false};
   std::atomic<int> connections_{0};
+  std::atomic<int> closed_{0};
   std::thread thread_;
 };
 
@@ -165,6 +174,24 @@ TEST_F(TlsTest, NameInTheCertificateIsAcceptedAndTheConnectionKept) {
     EXPECT_EQ(outcome.response().body, "secure");
   }
   EXPECT_EQ(server.connections(), 1);
+}
+
+TEST_F(TlsTest, ConnectionThatWasClosedWhileNobodyLookedIsNotUsedAgain) {
+  const Identity leaf("ignored", "DNS:table.test", &ca_);
+  TlsServer server(leaf);
+  server.close_after_reply();
+  ClientOptions options;
+  options.ca_pem = ca_.pem();
+  options.own_thread = false;
+  Client client(options, resolver_);
+  for (int i = 1; i <= 3; ++i) {
+    const auto outcome = client.call({true, "table.test", server.port()}, {.method = "POST", .body = "x"});
+    ASSERT_TRUE(outcome.ok()) << outcome.failure().error.message;
+    while (server.closed() < i) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    // Within a millisecond of its last use a connection is trusted without asking the kernel.
+    std::this_thread::sleep_for(std::chrono::milliseconds{3});
+  }
+  EXPECT_EQ(server.connections(), 3);
 }
 
 TEST_F(TlsTest, AddressIsCheckedToo) {

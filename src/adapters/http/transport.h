@@ -9,8 +9,11 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <utility>
 
 #include "adapters/http/message.h"
 #include "model/result.h"
@@ -42,12 +45,37 @@ class Transport {
   virtual void post(std::function<void()> task) = 0;
   virtual void after(std::chrono::milliseconds delay, std::function<void()> task) = 0;
 
+  // Waits for one result on the caller's thread, which is not the I/O thread: `begin` is called with a function, and
+  // sets something going that calls this function once, on the I/O thread, with the result.
+  template <typename T, typename Begin>
+  [[nodiscard]] T wait_for(Begin begin) {
+    std::optional<T> result;
+    Waiting waiting;
+    begin([this, &result, &waiting](T came) {
+      result.emplace(std::move(came));
+      end_wait(waiting);
+    });
+    wait(waiting);
+    return std::move(*result);
+  }
+
   struct Stats {
     std::uint64_t connects = 0;  // TCP connections made
     std::uint64_t requests = 0;  // requests written
-    std::uint64_t cpu_ns = 0;    // of the I/O thread
+    std::uint64_t cpu_ns = 0;    // of the I/O thread, if that is one of its own
   };
   [[nodiscard]] virtual Stats stats() = 0;
+
+ protected:
+  // A thread inside wait_for(); the implementation's to use.
+  struct Waiting {
+    bool over = false;
+    std::condition_variable wake;
+  };
+  // Returns when end_wait() was called, which may have happened before.
+  virtual void wait(Waiting& waiting) = 0;
+  // I/O thread.  `waiting` may be gone when this returns.
+  virtual void end_wait(Waiting& waiting) = 0;
 };
 
 }  // namespace culvert::http

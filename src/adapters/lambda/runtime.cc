@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <future>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -43,6 +42,8 @@ http::ClientOptions client_options(const RuntimeOptions& options) {
   http::ClientOptions client;
   client.connections_most = static_cast<std::size_t>(options.loops);
   client.body_bytes_most = kPayloadBytesMost;
+  // One loop has nothing to do but wait.  Several would hand the connections' work from one to the other.
+  client.own_thread = options.loops > 1;
   return client;
 }
 
@@ -130,31 +131,9 @@ Runtime::Runtime(RuntimeOptions options, const Clock& clock, http::Resolver& res
       trace_(options_.loops == 1 ? std::make_unique<TraceVariable>() : nullptr),
       client_(std::make_unique<http::Client>(client_options(options_), resolver)) {}
 
-Runtime::~Runtime() { stop(); }
+Runtime::~Runtime() = default;
 
-http::Outcome Runtime::call(http::Request request) {
-  // Shared: the callback's thread may still be inside set_value() when this one has the outcome.
-  const auto promise = std::make_shared<std::promise<http::Outcome>>();
-  auto future = promise->get_future();
-  {
-    const std::shared_lock lock(stopping_mutex_);
-    if (stopping_) {
-      return http::Failure{Error::fatal(ErrorKind::kUnavailable, "the runtime has stopped"), false};
-    }
-    client_->send(options_.endpoint, std::move(request),
-                  [promise](http::Outcome outcome) { promise->set_value(std::move(outcome)); });
-  }
-  return future.get();
-}
-
-// Ends what the other loops wait for; a handler at work finishes first.
-void Runtime::stop() {
-  {
-    const std::unique_lock lock(stopping_mutex_);
-    if (std::exchange(stopping_, true)) return;
-  }
-  client_.reset();
-}
+http::Outcome Runtime::call(http::Request request) { return client_->call(options_.endpoint, std::move(request)); }
 
 void Runtime::report_init_error(const Error& error) {
   http::Request request = request_for("POST", fmt::format("{}init/error", kBase));
@@ -182,7 +161,8 @@ Error Runtime::run(const MakeHandler& make_handler) {
       const std::lock_guard lock(mutex);
       if (!first) first = std::move(ended);
     }
-    stop();
+    // Ends what the other loops wait for; a handler at work finishes first.
+    client_->abandon();
   };
   {
     std::vector<std::jthread> others;

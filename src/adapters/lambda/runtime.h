@@ -17,7 +17,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
 
@@ -74,14 +73,10 @@ class Runtime {
   [[nodiscard]] Result<Answered> post(const Invocation& invocation, std::string_view what, std::string body,
                                       std::string_view error_type);
   [[nodiscard]] http::Outcome call(http::Request request);
-  void stop();
-
   const RuntimeOptions options_;
   const Clock& clock_;
   const Notice notice_;
   std::unique_ptr<TraceVariable> trace_;
-  std::shared_mutex stopping_mutex_;
-  bool stopping_ = false;
   std::mutex first_mutex_;
   bool first_invocation_ = true;
   std::unique_ptr<http::Client> client_;

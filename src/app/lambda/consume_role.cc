@@ -71,6 +71,7 @@ class ConsumeRole final : public Role {
     dynamodb::Options options = dynamodb_options(table_.table());
     options.environment = context.environment;
     options.format.value_name = definition_.definition().value_name;
+    options.own_thread = false;  // a handler has nothing to do but wait for its table
     options.connections_most = std::max<std::size_t>(4, kConnectionsMost / static_cast<std::size_t>(context.loops));
     const auto bundle = context.environment("AWS_CA_BUNDLE");
     if (bundle) {
