@@ -44,13 +44,14 @@ class Served(unittest.TestCase):
         return process, url
 
     def start_demo(self):
-        process, url = self.start("demo", "--duration", "60s", "--bad-share", "2%")
+        """One that outlives its test, however slow that is."""
+        process, url = self.start("demo", "--duration", "10m", "--rate", "60", "--bad-share", "2%")
 
         def flows():
             status = json.loads(self.get("/api/v1/status")[2])
             return status["dead_letters"] > 0 and status["lag_records"] is not None and status["devices"] > 0
 
-        wait_until(flows, 30, "a dead letter and a window", process)
+        wait_until(flows, 60, "a dead letter and a window", process)
         return url
 
     def start_table(self, *more):
@@ -106,13 +107,17 @@ class Metrics(Served):
 
 
 class Api(Served):
+    @classmethod
+    def setUpClass(cls):
+        # Before anything is served: on a machine that has not got it yet this takes a minute.
+        cls.tools = Toolchain().python_tools("api", ROOT / "tests" / "http" / "requirements.txt")
+
     def schemathesis(self, url, *more):
-        tools = Toolchain().python_tools("api", ROOT / "tests" / "http" / "requirements.txt")
         # The stream of events has no end; it is tested in test_events.
-        return self.run_tool(tools / "bin" / "schemathesis", "run", str(ROOT / "docs" / "openapi.yaml"), "--url", url,
-                             "--max-examples", "25", "--exclude-path", "/api/v1/events", "--exclude-checks",
-                             "unsupported_method", "--phases", "examples,coverage,fuzzing", "--request-timeout", "20",
-                             "--seed", "20261126", "--no-color", *more, cwd=self.folder)
+        return self.run_tool(self.tools / "bin" / "schemathesis", "run", str(ROOT / "docs" / "openapi.yaml"),
+                             "--url", url, "--max-examples", "25", "--exclude-path", "/api/v1/events",
+                             "--exclude-checks", "unsupported_method", "--phases", "examples,coverage,fuzzing",
+                             "--request-timeout", "20", "--seed", "20261126", "--no-color", *more, cwd=self.folder)
 
     def test_a_consumer_answers_as_the_document_says(self):
         self.schemathesis(self.start_demo())
