@@ -11,7 +11,7 @@ const { chromium } = createRequire(path.join(process.env.PLAYWRIGHT, "/"))("play
 const [suite, url, shots] = process.argv.slice(2);
 fs.mkdirSync(shots, { recursive: true });
 const profile = fs.mkdtempSync(path.join(os.tmpdir(), "culvert-browser-"));
-const SOON = 20000;
+const SOON = 60000;
 
 const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 async function have(what) {
@@ -23,6 +23,7 @@ async function have(what) {
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
   headless: true,
+  timeout: 2 * SOON,
   viewport: { width: 1280, height: 860 },
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync"],

@@ -51,7 +51,7 @@ class Browser:
             self.lines.put(line)
         self.lines.put(None)
 
-    def run(self, timeout=180):
+    def run(self, timeout=300):
         end = time.monotonic() + timeout
         try:
             while True:
@@ -95,7 +95,7 @@ class Dashboard(unittest.TestCase):
         return process, process.wait_for(r"dashboard: (http://[^\s\"]+)", 30)[1]
 
     def test_demo_is_live_in_every_view_and_theme_and_finishes(self):
-        demo, url = self.start("demo", "--duration", "100s", "--devices", "40", "--rate", "250")
+        demo, url = self.start("demo", "--duration", "150s", "--devices", "40", "--rate", "250")
 
         def finish():
             demo.signal(2)
