@@ -98,7 +98,7 @@ int assign_all(rd_kafka_t* kafka, const char* topic) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): what nobody catches ends the program
   if (argc < 4) die("usage: ordinary_consumer BOOTSTRAP TOPIC WINDOW_SECONDS [KEY=VALUE ..]");
   const std::int64_t window_s = std::strtoll(argv[3], nullptr, 10);
   rd_kafka_t* kafka = connect(argc, argv);

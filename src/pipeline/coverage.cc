@@ -47,11 +47,11 @@ std::vector<Piece> Coverage::take(const std::optional<Mark>& until) {
   if (!until) return std::exchange(pieces_, {});
   std::vector<Piece> taken;
   std::vector<Piece> rest;
-  for (Piece& piece : pieces_) {
+  for (const Piece& piece : pieces_) {
     if (piece.to.offset <= until->offset) {
-      taken.push_back(std::move(piece));
+      taken.push_back(piece);
     } else if (piece.from.offset >= until->offset) {
-      rest.push_back(std::move(piece));
+      rest.push_back(piece);
     } else {
       taken.push_back(Piece{piece.from, *until});
       rest.push_back(Piece{*until, piece.to});

@@ -96,7 +96,7 @@ void Fences::share(const FenceName& name) {
 }
 
 std::size_t Fences::memory_bytes() const {
-  std::size_t bytes = several_ ? sizeof(*several_) + several_->capacity() * sizeof(Entry) : 0;
+  std::size_t bytes = several_ ? sizeof(std::vector<Entry>) + several_->capacity() * sizeof(Entry) : 0;
   for (const Entry& entry : entries()) {
     const std::size_t holes = entry.fence.holes().size();
     if (holes > 0) bytes += sizeof(std::vector<OffsetRange>) + holes * sizeof(OffsetRange);

@@ -148,14 +148,14 @@ void GroupMember::on_loaded(const Claim& claim, const std::optional<Checkpoint>&
   start(*slot, checkpoint, log);
 }
 
-void GroupMember::start(Slot& slot, const std::optional<Checkpoint>& stored, const LogState& log) {
+void GroupMember::start(Slot& slot, const std::optional<Checkpoint>& checkpoint, const LogState& log) {
   PipelineStart begin;
   begin.where = StreamPartition{options_.topic, options_.generation, slot.claim.partition};
   begin.assignment = slot.claim.assignment;
-  begin.checkpoint_stored = stored.has_value();
-  if (stored) {
-    begin.checkpoint = *stored;
-    if (const auto sound = check_log(begin.where, *stored, log); !sound) return effects_.fail(sound.error());
+  begin.checkpoint_stored = checkpoint.has_value();
+  if (checkpoint) {
+    begin.checkpoint = *checkpoint;
+    if (const auto sound = check_log(begin.where, *checkpoint, log); !sound) return effects_.fail(sound.error());
   } else {
     begin.checkpoint.start = begin.checkpoint.next = log.wanted;
   }
@@ -163,11 +163,11 @@ void GroupMember::start(Slot& slot, const std::optional<Checkpoint>& stored, con
   const Offset next = begin.checkpoint.next;
   begin.read_first = next;
   begin.load_before = slot.load_before;
-  if (options_.replay_from && stored && !replayed_.contains(slot.claim.partition)) {
+  if (options_.replay_from && checkpoint && !replayed_.contains(slot.claim.partition)) {
     Offset known = next;
-    if (!stored->ranges.empty()) known = stored->ranges.back().offsets.next;
+    if (!checkpoint->ranges.empty()) known = checkpoint->ranges.back().offsets.next;
     begin.replay_from = *options_.replay_from;
-    begin.read_first = std::min(next, std::max(stored->start, log.start));
+    begin.read_first = std::min(next, std::max(checkpoint->start, log.start));
     begin.load_before = std::max(begin.load_before, known);
     slot.replay_until = known;
   }

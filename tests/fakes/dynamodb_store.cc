@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t kItemBytesMost = 400 * 1024;
+constexpr std::size_t kItemBytesMost = std::size_t{400} * 1024;
 
 std::string text_of(const json::object& object, const char* name) {
   const auto* value = object.if_contains(name);

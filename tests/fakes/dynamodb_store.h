@@ -30,10 +30,10 @@ class DynamoDbStore {
   StoreReply run(const std::string& operation, const boost::json::object& request);
 
   void create(const std::string& name, const boost::json::object& request);
-  [[nodiscard]] std::vector<boost::json::object> items(const std::string& table) const;
-  [[nodiscard]] std::string time_to_live(const std::string& table) const;
-  void put_raw(const std::string& table, boost::json::object item);
-  void remove(const std::string& table, const boost::json::object& key);
+  [[nodiscard]] std::vector<boost::json::object> items(const std::string& name) const;
+  [[nodiscard]] std::string time_to_live(const std::string& name) const;
+  void put_raw(const std::string& name, boost::json::object item);
+  void remove(const std::string& name, const boost::json::object& key);
 
   std::size_t page_bytes = 1 << 20;
   std::size_t batch_keys_most = 100;

@@ -95,16 +95,16 @@ class Session : public std::enable_shared_from_this<Session> {
     request.body = std::move(message.body());
     FakeReply reply = shared_.handler(request);
     if (reply.delay.count() == 0) {
-      send(std::move(reply), arrived);
+      send(reply, arrived);
       return;
     }
     timer_.expires_at(arrived + reply.delay);
-    timer_.async_wait([self = shared_from_this(), arrived, moved = std::move(reply)](const error_code& error) mutable {
-      if (!error) self->send(std::move(moved), arrived);
+    timer_.async_wait([self = shared_from_this(), arrived, kept = std::move(reply)](const error_code& error) {
+      if (!error) self->send(kept, arrived);
     });
   }
 
-  void send(FakeReply reply, SteadyClock::time_point arrived) {
+  void send(const FakeReply& reply, SteadyClock::time_point arrived) {
     shared_.held_ns.fetch_add((SteadyClock::now() - arrived).count());
     switch (reply.fault) {
       case FakeFault::kReset: {

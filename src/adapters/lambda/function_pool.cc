@@ -111,7 +111,8 @@ std::vector<std::string> FunctionPool::environment(std::size_t index, std::uint1
   };
   for (const auto& [name, value] : options_.environment) variables[name] = value;
   std::vector<std::string> result;
-  for (const auto& [name, value] : variables) result.push_back(name + "=" + value);
+  result.reserve(variables.size());
+  for (const auto& [name, value] : variables) result.push_back(fmt::format("{}={}", name, value));
   return result;
 }
 
@@ -121,7 +122,7 @@ Result<void> FunctionPool::start(std::size_t index, SteadyTime now) {
   server_options.body_bytes_most = kBodyBytesMost;
   // A runtime keeps its connection while it works on an invocation, and while it is frozen.
   server_options.idle_timeout = std::chrono::hours(24);
-  auto server = http::Server::listen(server_options, [this, index](http::ServerRequest request, auto responder) {
+  auto server = http::Server::listen(server_options, [this, index](const http::ServerRequest& request, auto responder) {
     handle(index, request, std::move(responder));
   });
   if (!server) return server.error();

@@ -251,7 +251,7 @@ Result<void> add_authorities(SSL_CTX* context, const TlsSettings& settings) {
 int give_password(char* buffer, int size, int /*writing*/, void* password) {
   const auto* text = static_cast<const std::string*>(password);
   const auto bytes = std::min(static_cast<std::size_t>(size), text->size());
-  std::memcpy(buffer, text->data(), bytes);
+  std::copy_n(text->data(), bytes, buffer);  // OpenSSL wants no zero behind it
   return static_cast<int>(bytes);
 }
 

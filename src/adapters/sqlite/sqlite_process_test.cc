@@ -90,6 +90,7 @@ TEST(SqliteProcesses, AllMakeTheFileAtOnceAndNoAdditionIsLost) {
     const TempFolder folder;
     const auto path = folder / "t.sqlite";
     std::vector<std::unique_ptr<Child>> children;
+    children.reserve(kProcesses);
     for (int i = 0; i < kProcesses; ++i) {
       children.push_back(std::make_unique<Child>([&] {
         auto table = try_open(path, OpenMode::kCreate);

@@ -61,7 +61,7 @@ std::string visible_text(std::string_view bytes) {
 
 std::string visible_start(std::string_view bytes, std::size_t columns) {
   // Each column takes four bytes at most; what lies beyond cannot be shown.
-  const std::string text = visible_text(bytes.substr(0, columns * 4 + 4));
+  std::string text = visible_text(bytes.substr(0, columns * 4 + 4));
   std::size_t shown = 0;
   std::size_t end_before_last = 0;  // where `…` would go
   for (std::size_t i = 0; i < text.size();) {

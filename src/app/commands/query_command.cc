@@ -100,7 +100,7 @@ class QueryCommand final : public Command {
     }
     auto progress = progress_of(table, context);
     std::int64_t printed = 0;
-    const auto scanned = table.reader->scan_items(filter_, [&](const StoredItem& item) {
+    auto scanned = table.reader->scan_items(filter_, [&](const StoredItem& item) {
       if (progress) progress->update(++printed);
       const bool closed = states.closed(item);
       switch (format_) {

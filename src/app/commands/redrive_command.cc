@@ -130,7 +130,7 @@ class RedriveCommand final : public Command {
       return !context.stop.requested();
     });
     reading.finish();
-    if (!scanned) return scanned;
+    if (!scanned) return scanned.error();
     if (context.stop.requested()) return Error::fatal(ErrorKind::kTryAgain, "interrupted: nothing was redriven");
     // All of them before the first write.
     for (const auto& [where, partition] : partitions) {

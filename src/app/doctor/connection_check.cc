@@ -157,6 +157,7 @@ class Checker {
       const auto known = std::find_if(form.begin(), form.end(), [&](const Member& m) { return m.name == name; });
       if (known == form.end()) {
         std::vector<std::string> names;
+        names.reserve(form.size());
         for (const Member& member : form) names.push_back(member.name);
         complain(dot + name, fmt::format("unknown member '{}'{}", name, did_you_mean(name, names)));
       } else if (auto wrong = known->judge(entry.value()); !wrong.empty()) {

@@ -78,7 +78,7 @@ int run() {
 
 }  // namespace culvert::function
 
-int main() {
+int main() {  // NOLINT(bugprone-exception-escape): what nobody catches ends the program
   // A payload in a core dump would be a payload on a disk.
   constexpr rlimit kNoCore{0, 0};
   ::setrlimit(RLIMIT_CORE, &kNoCore);
