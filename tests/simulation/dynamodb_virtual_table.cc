@@ -156,7 +156,7 @@ class Service {
     const std::string table(body.at("TableName").as_string());
     const json::object& item = body.at("Item").as_object();
     const std::optional<json::object> before = find(table, item);
-    const StoreReply reply = store_.run("PutItem", body);
+    StoreReply reply = store_.run("PutItem", body);
     CULVERT_CHECK(reply.status == 200 || reply.body.find("ConditionalCheckFailed") != std::string::npos, reply.body);
     if (reply.status != 200) return reply;
     if (table == kTable && observers_.item) {

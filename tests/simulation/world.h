@@ -92,7 +92,7 @@ class World {
   void incline(Rng& rng);
   void define(Rng& rng);
   void lay_out(Rng& rng);
-  void append(Rng& rng, std::size_t partition);
+  void append(Rng& rng, std::size_t at);
   void append_reading(Rng& rng, VirtualPartition& partition, RecordTime now);
   void append_poison(Rng& rng, VirtualPartition& partition, RecordTime now);
   [[nodiscard]] DeviceId device(std::int64_t number) const;
