@@ -40,7 +40,7 @@ from topology import SERVICES, topology_of
 LOOK_SECONDS = 0.5
 AGAIN_SECONDS = 10
 SETTLED_SECONDS = 10
-READY_SECONDS = 60
+READY_SECONDS = 240
 
 
 # What may be wrong with a machine or a state; anything else is a mistake in here.

@@ -55,7 +55,7 @@ BASE = pathlib.Path(os.environ.get("CULVERT_TWIN_BASE") or "/var/lib/culvert-twi
 NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 TOOLS = {"ip": "iproute2", "nft": "nftables", "haproxy": "haproxy", "dnsmasq": "dnsmasq-base", "java":
          "default-jre-headless", "openssl": "openssl", "git": "git"}
-READY_SECONDS = 420
+READY_SECONDS = 600
 WINDOWS_SECONDS = 120
 LINES_SHOWN = 8
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21

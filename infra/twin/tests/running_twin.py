@@ -19,7 +19,7 @@ from culvert_test.process import wait_until
 from culvert_test.workspace import SupportError, build_directory
 from topology import topology_of
 
-UP_SECONDS = 400
+UP_SECONDS = 800
 
 
 class RunningTwin(unittest.TestCase):

@@ -18,8 +18,8 @@ class Whole(RunningTwin):
     inputs = ('analytics.batching_window_seconds=1', 'analytics.window={"size":"10s"}')
 
     def test_1_readings_of_one_account_become_windows_in_the_other(self):
-        wait_until(lambda: self.items() > 0, 90, "windows are in the table", interval=0.5)
-        self.wait_progress(60, "the table follows the log")
+        wait_until(lambda: self.items() > 0, 240, "windows are in the table", interval=0.5)
+        self.wait_progress(180, "the table follows the log")
         self.wait_green()
         figures = self.verify()
         self.assertGreater(figures["equal"], 0)
@@ -90,12 +90,12 @@ class Whole(RunningTwin):
         left = subprocess.Popen([*fabric.inside("analytics", "consumer"), "sleep", "600"], cwd=place.folder)
         self.addCleanup(left.wait)
         self.addCleanup(left.kill)
-        self.wait_progress(60, "the first twin goes on")
+        self.wait_progress(180, "the first twin goes on")
         twin.remove(place)
         self.assertEqual(network.namespaces_of(other), [])
         self.assertFalse(place.folder.exists())
         self.assertEqual(set(network.namespaces_of(self.name)), mine)
-        self.wait_progress(60, "the first twin goes on")
+        self.wait_progress(180, "the first twin goes on")
 
     def test_6_killed_with_nothing_ended_in_order_it_leaves_no_trace(self):
         supervisor = self.place.supervisor()
