@@ -75,11 +75,11 @@ class Parity(DynamoDbCase):
         self.culvert(*self.consumer(daemon, "--exit-at-end"), timeout=180)
         self.assert_same(expected, daemon)
         chaos = ("--chaos", "recut,duplicate,drop-reply", "--batch-size", 5_000, "--exit-at-end")
-        self.culvert(*self.mapping(functions, *chaos), timeout=240)
+        self.culvert(*self.mapping(functions, *chaos), timeout=900)
         self.assert_same(expected, functions)
         running = self.start_culvert(*self.mapping(both, *chaos), name="mapping")
-        self.culvert(*self.consumer(both, "--exit-at-end", "--flush-interval", "100ms"), timeout=240)
-        self.assertEqual(running.wait(240), 0)
+        self.culvert(*self.consumer(both, "--exit-at-end", "--flush-interval", "100ms"), timeout=900)
+        self.assertEqual(running.wait(900), 0)
         self.assert_same(expected, both)
 
     def test_twenty_functions_killed_in_mid_batch_while_the_table_goes_away(self):
@@ -101,7 +101,7 @@ class Parity(DynamoDbCase):
         self.assertGreater(killed, 3, "too few were there to be killed")
         proxy.set_down(True)
         threading.Timer(10, proxy.set_down, [False]).start()
-        self.assertEqual(running.wait(240), 0, running.tail())
+        self.assertEqual(running.wait(900), 0, running.tail())
         self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = self.dynamodb.endpoint
         self.assert_same(expected, table)
 
@@ -137,7 +137,7 @@ class Parity(DynamoDbCase):
         proxy.set_down(True)
         wait_until(lambda: len(list(given_up.glob("*"))) >= 8, 90, "batches were given up", running)
         proxy.set_down(False)
-        self.assertEqual(running.wait(240), 0, running.tail())
+        self.assertEqual(running.wait(900), 0, running.tail())
         self.environment["AWS_ENDPOINT_URL_DYNAMODB"] = self.dynamodb.endpoint
         self.table = table
         redriven = figures(self.culvert("dead-letters", "redrive", "--table", table, "--on-failure", given_up,

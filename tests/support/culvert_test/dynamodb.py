@@ -14,7 +14,7 @@ from .process import Process, wait_until
 from .workspace import workspace
 
 MAIN_CLASS = "software.amazon.dynamodb.services.local.main.ServerRunner"
-READY_SECONDS = 60
+READY_SECONDS = 240
 # It looks at the form of the header and the access key id only.
 AUTHORIZATION = ("AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, "
                  "SignedHeaders=host;x-amz-date, Signature=0")

@@ -25,7 +25,7 @@ PARTS = {"4.1.1": "kafka", "3.9.1": "kafka39"}
 USERS = {"admin": "admin-secret", "app": "app-secret", "other": "other-secret"}
 SUPER_USER = "admin"
 CLUSTER_ID = "culvert-test-cluster-0"
-READY_SECONDS = 90
+READY_SECONDS = 240
 ADMIN_SECONDS = 30
 
 
@@ -237,7 +237,7 @@ class KafkaCluster:
         self.wait_leaders(name, partitions)
         return self.describe_topic(name)["id"]
 
-    def wait_leaders(self, topic, partitions, timeout=ADMIN_SECONDS):
+    def wait_leaders(self, topic, partitions, timeout=READY_SECONDS):
         """Waits until every running node knows a running leader for each partition."""
         running = {node.number: node for node in self.nodes if node.alive}
 

@@ -56,7 +56,7 @@ def _call(port, api, version, body, timeout):
         return reader
 
 
-def metadata(port, topic=None, timeout=2):
+def metadata(port, topic=None, timeout=10):
     """{"brokers": {id: (host, port)}, "partitions": {id: leader or -1}} as the broker at `port` sees it."""
     body = struct.pack(">i", 0) if topic is None else struct.pack(">i", 1) + _text(topic)
     reader = _call(port, METADATA, 4, body + struct.pack(">?", False), timeout)
@@ -86,7 +86,7 @@ def metadata(port, topic=None, timeout=2):
     return {"brokers": brokers, "partitions": dict(topics[0]) if topics else {}}
 
 
-def acl_count(port, timeout=2):
+def acl_count(port, timeout=10):
     """How many access rules the broker at `port` has applied."""
     body = (struct.pack(">b", ANY) + _text(None) + struct.pack(">b", ANY) + _text(None) + _text(None) +
             struct.pack(">bb", ANY, ANY))

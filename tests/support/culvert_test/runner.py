@@ -85,7 +85,7 @@ class CulvertTest(unittest.TestCase):
         self.addCleanup(part.stop)
         return part.start()
 
-    def culvert(self, *args, timeout=30, expect=0, stdin=None, env=None):
+    def culvert(self, *args, timeout=120, expect=0, stdin=None, env=None):
         """Runs the program to its end.  expect: the exit code, a collection of allowed ones, or None for any."""
         command = [str(culvert_program()), *map(str, args)]
         try:
