@@ -329,7 +329,7 @@ TEST_P(ClientTest, EndingTheClientFailsWhatIsUnderWay) {
     options.connections_most = 2;
     Client client(options, resolver_);
     for (int i = 0; i < 10; ++i) {
-      client.send(server.endpoint(), {}, [&](Outcome outcome) {
+      client.send(server.endpoint(), {}, [&](const Outcome& outcome) {
         EXPECT_FALSE(outcome.ok());
         ++failed;
       });
@@ -354,7 +354,7 @@ TEST_F(OwnThreadTest, FullQueueRefusesInsteadOfGrowing) {
   std::atomic<int> answered{0};
   std::promise<void> done;
   for (int i = 0; i < 10; ++i) {
-    client.send(server.endpoint(), {}, [&](Outcome outcome) {
+    client.send(server.endpoint(), {}, [&](const Outcome& outcome) {
       ++(outcome.ok() ? answered : refused);
       if (answered + refused == 10) done.set_value();
     });
