@@ -15,7 +15,7 @@ TEST(BoardTest, HistoryKeepsOneSampleASecondOfTheLastTenMinutes) {
   Board board({});
   for (int i = 0; i < 4 * 700; ++i) {
     Snapshot now;
-    now.at_ms = i * 250;
+    now.at_ms = std::int64_t{i} * 250;
     now.records_per_second = i;
     board.publish(std::move(now));
   }

@@ -43,7 +43,8 @@ TEST(Accumulator, FullestWindowFitsItsTypes) {
 }
 
 RC_GTEST_PROP(AccumulatorProperty, MergeIsFoldOfBothInAnyOrder,
-              (std::vector<std::int64_t> x, std::vector<std::int64_t> y, std::vector<std::int64_t> z)) {
+              (const std::vector<std::int64_t>& x, const std::vector<std::int64_t>& y,
+               const std::vector<std::int64_t>& z)) {
   const auto a = folded(in_range(x));
   const auto b = folded(in_range(y));
   const auto c = folded(in_range(z));
@@ -61,7 +62,7 @@ RC_GTEST_PROP(AccumulatorProperty, MergeIsFoldOfBothInAnyOrder,
   RC_ASSERT(left == folded(all));
 }
 
-RC_GTEST_PROP(AccumulatorProperty, DeviationAgreesWithLongDouble, (std::vector<std::int32_t> small)) {
+RC_GTEST_PROP(AccumulatorProperty, DeviationAgreesWithLongDouble, (const std::vector<std::int32_t>& small)) {
   RC_PRE(!small.empty());
   Accumulator a;
   long double sum = 0;

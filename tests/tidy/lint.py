@@ -113,6 +113,12 @@ def examine(group):
     return (done.stdout.strip() or done.stderr.strip()).replace(f"{ROOT}/", "")
 
 
+def without_findings(group, found):
+    """Those of a group that are clean: none if a finding is in what several include."""
+    at_fault = {str(ROOT / finding.split(":", 1)[0]) for finding in FINDING.split(found) if finding.strip()}
+    return [entry for entry in group if entry["file"] not in at_fault] if at_fault <= {e["file"] for e in group} else []
+
+
 class Findings:
     """Prints each finding once: a header's come with every file that includes it."""
 
@@ -141,11 +147,10 @@ def examine_all(waiting, jobs, clean):
                 group, found = running.pop(future), future.result()
                 if found is None:
                     running |= {pool.submit(examine, [entry]): [entry] for entry in group}
-                elif found:
-                    findings.show(found)
-                else:
-                    for entry in group:
-                        (clean / names[entry["file"]]).touch()
+                    continue
+                findings.show(found)
+                for entry in without_findings(group, found):
+                    (clean / names[entry["file"]]).touch()
     return not findings
 
 

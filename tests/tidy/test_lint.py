@@ -74,6 +74,14 @@ class LintTest(unittest.TestCase):
         self.assertEqual(self.lint(sources), (0, [], 2))
         self.assertEqual(self.lint(sources), (0, [], 0))
 
+    def test_a_finding_in_one_source_says_nothing_of_the_others(self):
+        self.write("src/model/second.cc", SECOND)
+        self.write("src/model/third.cc", "long third(int a) { return a * a; }\n")
+        sources = ["src/model/second.cc", "src/model/third.cc"]
+        finding = ("src/model/third.cc", "bugprone-implicit-widening-of-multiplication-result")
+        self.assertEqual(self.lint(sources), (1, [finding], 2))
+        self.assertEqual(self.lint(sources), (1, [finding], 1))
+
     def test_what_a_clean_file_includes_is_part_of_it(self):
         self.write("src/model/first.cc", FIRST)
         self.write("src/model/second.cc", SECOND)

@@ -34,7 +34,7 @@ inline const StreamPartition kWhere{"sensors", 1, PartitionId{0}};
 inline ItemPut put_of(std::int64_t device, std::int64_t next, std::optional<Fences> expected = std::nullopt,
                       int window = 0) {
   ItemPut put;
-  put.key = {DeviceId{device}, EventTime{1'795'000'020'000 + window * 60'000}};
+  put.key = {DeviceId{device}, EventTime{1'795'000'020'000 + std::int64_t{window} * 60'000}};
   put.window_end = put.key.window_start + Millis{60'000};
   for (std::int64_t i = 0; i < next; ++i) put.desired.aggregate.fold(Micro{i});
   put.desired.fences.set(kWhere.name(), Fence{Offset{next}, {}});

@@ -37,7 +37,7 @@ TEST(ProgressLine, LogsNowAndThen) {
     progress.update(0);
     for (int second = 1; second <= 20; ++second) {
       clock.move(std::chrono::seconds{1});
-      progress.update(second * 1'000, {{"failed", 0}});
+      progress.update(std::int64_t{second} * 1'000, {{"failed", 0}});
     }
     EXPECT_EQ(progress.overall_rate(20'000), 1'000.0);
     progress.finish();
