@@ -70,7 +70,7 @@ TEST_F(BoardFeedTest, IsStartingUntilPartitionsAreAssigned) {
 
 TEST_F(BoardFeedTest, RateIsThatOfTheLastSeconds) {
   for (int i = 0; i <= 20; ++i) {
-    feed_.on_report(report(i * 500, 10));
+    feed_.on_report(report(std::int64_t{i} * 500, 10));
     clock_.move(Millis{500});
   }
   EXPECT_NEAR(board_.snapshot()->records_per_second, 1'000, 1);

@@ -57,7 +57,7 @@ constexpr std::int64_t kStart = 1'795'449'420'000;
 Log random_log(std::mt19937& random, int count) {
   Log log;
   for (int i = 0; i < count; ++i) {
-    const std::int64_t now = kStart + i * 500;
+    const std::int64_t now = kStart + std::int64_t{i} * 500;
     const auto dice = random() % 40;
     if (dice == 0) {
       log.append("{broken");
@@ -190,7 +190,7 @@ class Tampered : public testing::Test {
     return *found;
   }
   // Replaces the item as a foreign hand would.
-  void put(StoredItem item, std::optional<Fences> expected) {
+  void put(const StoredItem& item, std::optional<Fences> expected) {
     FlushRequest request{where_of(0), {}, {ItemPut{item.key, item.window_end, item.image, std::move(expected)}}, {}};
     EXPECT_EQ(world_.table.flush(request).items[0].status, PutStatus::kStored);
   }
@@ -269,7 +269,7 @@ TEST_F(Tampered, AnItemThatIsGoneOrMadeUp) {
 
 TEST_F(Tampered, ACheckpointAheadOfTheItems) {
   Log& log = world_.logs.front();
-  log.reading(3, kStart + 300 * 500, "5");
+  log.reading(3, kStart + 150'000, "5");
   Checkpoint ahead = checkpoint();
   ahead.next = log.extent(0).log_end;
   ahead.progress.counts.records += 1;
