@@ -66,7 +66,7 @@ class Consumer::Impl final : public ClientObserver {
   Result<void> close(Millis deadline);
   [[nodiscard]] std::vector<PartitionStatus> status() const;
 
-  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& complaint) override;
   void on_rebalance(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t* partitions) override;
 
   [[nodiscard]] const Client& client() const { return *client_; }

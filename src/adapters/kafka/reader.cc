@@ -40,7 +40,7 @@ class PartitionReader::Impl final : public ClientObserver {
   [[nodiscard]] bool done() const { return open_ == 0 && events_.empty(); }
   Result<void> check_progress(Millis limit) const;
 
-  void on_error(rd_kafka_resp_err_t code, const Error& error) override;
+  void on_error(rd_kafka_resp_err_t code, const Error& complaint) override;
 
   [[nodiscard]] const Client& client() const { return *client_; }
   [[nodiscard]] const std::string& topic() const { return options_.topic; }
@@ -183,7 +183,7 @@ void PartitionReader::Impl::take_error(const rd_kafka_message_t& message) {
     track->lane.seek_wanted |= verdict == Position::Verdict::kSeekAgain;
     if (verdict != Position::Verdict::kDeliver) return;
     if (!track->next) {
-      events_.push_back(EndReached{track->lane.claim, end});
+      events_.emplace_back(EndReached{track->lane.claim, end});
     } else if (end >= *track->next) {
       finish(*track);
     }
@@ -196,7 +196,7 @@ void PartitionReader::Impl::take_error(const rd_kafka_message_t& message) {
   Error error = to_error(message.err, what, rd_kafka_message_errstr(&message));
   const bool refused = track != nullptr && !track->done && is_lost_log(message.err);
   if (refused && track->lane.doubt_refusal(*client_, topic(), error)) return;
-  events_.push_back(Failed{std::move(error)});
+  events_.emplace_back(Failed{std::move(error)});
 }
 
 // The client stopped fetching the partition and has to be started on it anew.
@@ -206,7 +206,7 @@ void PartitionReader::Impl::ask_suspects_again() {
     Lane& lane = track->lane;
     if (lane.suspicion.due(SteadyClock::now())) restart(lane);
     if (!lane.seek_wanted || lane.suspicion.waits()) continue;
-    if (auto refused = lane.carry_out_seek(*client_, topic())) events_.push_back(Failed{*std::move(refused)});
+    if (auto refused = lane.carry_out_seek(*client_, topic())) events_.emplace_back(Failed{*std::move(refused)});
   }
 }
 
@@ -216,13 +216,13 @@ void PartitionReader::Impl::restart(Lane& lane) {
   if (rd_kafka_consume_start_queue(topic_.get(), partition, lane.position.next().value(), queue_.get()) == 0) {
     return lane.begin_again();
   }
-  events_.push_back(Failed{to_error(rd_kafka_last_error(), partition_name(topic(), lane.claim.partition), {})});
+  events_.emplace_back(Failed{to_error(rd_kafka_last_error(), partition_name(topic(), lane.claim.partition), {})});
 }
 
 void PartitionReader::Impl::finish(Track& track) {
   track.done = true;
   --open_;
-  events_.push_back(EndReached{track.lane.claim, *track.next});
+  events_.emplace_back(EndReached{track.lane.claim, *track.next});
 }
 
 // Not in the midst of a batch: stopping waits for the client's own thread.
@@ -239,7 +239,7 @@ void PartitionReader::Impl::on_error(rd_kafka_resp_err_t code, const Error& comp
   // The client was let in before: it goes on trying, and check_progress() tells when that does not help.
   Error error = complaint;
   error.retriable = true;
-  if (complaints_.admit(error)) events_.push_back(Failed{std::move(error)});
+  if (complaints_.admit(error)) events_.emplace_back(Failed{std::move(error)});
 }
 
 Result<void> PartitionReader::Impl::check_progress(Millis limit) const {

@@ -12,7 +12,7 @@
 namespace culvert {
 
 namespace {
-constexpr std::size_t kBufferBytesMost = 64 * 1024;
+constexpr std::size_t kBufferBytesMost = std::size_t{64} * 1024;
 }
 
 Output::Output(int descriptor) : descriptor_(descriptor), terminal_(is_terminal(descriptor)) {}

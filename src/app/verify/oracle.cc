@@ -249,7 +249,8 @@ void Sums::add(std::int64_t micro) {
 namespace {
 
 // 100 digits: a count of 1e8 times squares of 1e38 leaves more than 50 behind the point.
-using Decimal100 = boost::multiprecision::cpp_dec_float_100;
+using Decimal100 =
+    boost::multiprecision::number<boost::multiprecision::cpp_dec_float<100>, boost::multiprecision::et_off>;
 
 // What is nearer to a half than this is a half: two different roots of such fractions lie further apart.
 std::int64_t round_half_even(const Decimal100& value) {

@@ -166,7 +166,8 @@ Result<std::vector<std::pair<PartitionId, OffsetRange>>> Verifier::plan(std::spa
     }
   }
   for (auto& [id, partition] : partitions_) {
-    const auto log = std::find_if(logs.begin(), logs.end(), [&](const LogExtent& l) { return l.partition == id; });
+    const auto log =
+        std::find_if(logs.begin(), logs.end(), [id = id](const LogExtent& l) { return l.partition == id; });
     if (log == logs.end() || log->log_end < held[id]) {
       return Error::fatal(
           ErrorKind::kData,
