@@ -27,7 +27,7 @@ std::string read(std::string_view text) {
   std::copy(text.begin(), text.end(), bytes.get());
   TimestampReader reader;
   EventTime time;
-  const std::string outcome = reader.read({bytes.get(), text.size()}, time) ? format_utc(time) : "refused";
+  std::string outcome = reader.read({bytes.get(), text.size()}, time) ? format_utc(time) : "refused";
   TimestampReader other;
   EXPECT_EQ(read_in_record(other, std::string(text)), outcome) << text;
   EXPECT_EQ(read_in_record(other, std::string(text)), outcome) << text << " (again)";

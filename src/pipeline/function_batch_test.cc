@@ -31,7 +31,7 @@ class Readings {
     std::int64_t offset = 0;
     for (int i = 0; i < count; ++i) {
       texts_.push_back(fmt::format(R"({{"device_id": {}, "timestamp": "{}", "temperature": {}}})", i % 3,
-                                   format_utc(EventTime{kStart + i * 1000}), i));
+                                   format_utc(EventTime{kStart + std::int64_t{i} * 1000}), i));
       records_.push_back(Record{Offset{offset}, RecordTime{kStart + i}, {}, std::string_view{texts_.back()}});
       offset += 1 + (i % 10 == 9 ? gap : 0);
     }

@@ -57,8 +57,8 @@ class OneReadingOfEachDevice {
     std::vector<Record> records;
     records.reserve(values_.size());
     for (std::size_t i = 0; i < values_.size(); ++i) {
-      records.push_back(Record{Offset{n * kDevices + static_cast<std::int64_t>(i)}, RecordTime{1'795'435'200'000},
-                               std::nullopt, values_[i]});
+      records.push_back(Record{Offset{std::int64_t{n} * kDevices + static_cast<std::int64_t>(i)},
+                               RecordTime{1'795'435'200'000}, std::nullopt, values_[i]});
     }
     return records;
   }

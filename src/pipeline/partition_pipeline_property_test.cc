@@ -21,7 +21,6 @@ namespace culvert {
 namespace {
 
 using fakes::MemoryTable;
-using fakes::WriteFault;
 
 const StreamPartition kWhere{"sensors", 1, PartitionId{0}};
 

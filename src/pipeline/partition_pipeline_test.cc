@@ -28,7 +28,7 @@ class Log {
  public:
   Log& reading(int device, int second, const std::string& value) {
     return text(fmt::format(R"({{"device_id": {}, "timestamp": "{}", "temperature": {}}})", device,
-                            format_utc(EventTime{kStart + second * 1000}), value));
+                            format_utc(EventTime{kStart + std::int64_t{second} * 1000}), value));
   }
   Log& text(const std::string& value) {
     bytes_.push_back(value);
@@ -381,7 +381,7 @@ TEST_F(PipelineTest, WhatFinalEmissionHasWrittenTakesNoMemory) {
   for (int window = 0; window < 50; ++window) {
     for (int device = 0; device < 4; ++device) {
       log.text(fmt::format(R"({{"device_id": "{}{}", "timestamp": "{}", "temperature": 1}})", std::string(200, 'x'),
-                           device, format_utc(EventTime{Log::kStart + window * 60'000})));
+                           device, format_utc(EventTime{Log::kStart + std::int64_t{window} * 60'000})));
     }
   }
   auto d = driver();

@@ -97,7 +97,7 @@ std::string fresh(const Definition& d, Decoder& decoder, std::span<const Record>
   return aggregates(table);
 }
 
-Result<RedriveStats> redrive(MemoryTable& table, RedriveOptions options, Decoder& decoder, bool check = true) {
+Result<RedriveStats> redrive(MemoryTable& table, const RedriveOptions& options, Decoder& decoder, bool check = true) {
   auto checkpoint = table.load_checkpoint(kWhere);
   CULVERT_CHECK(checkpoint.ok(), "no checkpoint");
   PartitionRedrive redrive(options, decoder, kWhere, *checkpoint);

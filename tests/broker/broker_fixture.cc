@@ -55,7 +55,7 @@ void BrokerTest::SetUp() {
   config = quick(*broker);
 }
 
-Reader::Reader(const KafkaConfig& config, ConsumerOptions options) {
+Reader::Reader(const KafkaConfig& config, const ConsumerOptions& options) {
   Result<std::unique_ptr<Consumer>> consumer = Consumer::open(config, options);
   CULVERT_CHECK(consumer.ok(), "the test's consumer cannot be opened");
   consumer_ = *std::move(consumer);

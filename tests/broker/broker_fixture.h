@@ -37,7 +37,7 @@ void fill(const KafkaConfig& config, int partitions, int count, int first = 0);
 // A group member that starts every partition at `start_at` (0 unless named) and keeps everything that it was told.
 class Reader {
  public:
-  explicit Reader(const KafkaConfig& config, ConsumerOptions options = {.topic = kTopic, .group = kGroup});
+  explicit Reader(const KafkaConfig& config, const ConsumerOptions& options = {.topic = kTopic, .group = kGroup});
 
   // Polls until `done` holds; a failure of the test at the end of patience.
   void poll_until(const std::function<bool()>& done, const std::string& what);

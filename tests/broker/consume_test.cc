@@ -176,7 +176,8 @@ TEST_F(Consume, SeekInTheMidstOfABatchReadsOnFromThereWithoutGap) {
       }
     }
   };
-  reader.poll_until([&] { return reader.received() == 4u * (1'001 + 2'800); }, "all were read, part of them twice");
+  reader.poll_until([&] { return reader.received() == std::size_t{4} * (1'001 + 2'800); },
+                    "all were read, part of them twice");
   std::vector<std::int64_t> expected = sequence(1'001);
   const std::vector<std::int64_t> again = sequence(2'800, 200);
   expected.insert(expected.end(), again.begin(), again.end());

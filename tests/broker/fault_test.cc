@@ -21,7 +21,7 @@ constexpr int kNotCoordinator = 16;
 class Fault : public BrokerTest {
  protected:
   void expect_all(Reader& reader, int count) {
-    reader.poll_until([&] { return reader.received() >= static_cast<std::size_t>(4 * count); }, "all records came");
+    reader.poll_until([&] { return reader.received() >= 4 * static_cast<std::size_t>(count); }, "all records came");
     for (int i = 0; i < 5; ++i) reader.poll_once();  // a repetition would come right behind
     for (int p = 0; p < 4; ++p) EXPECT_EQ(reader.offsets[p], sequence(count)) << "partition " << p;
     for (const Error& error : reader.errors) EXPECT_TRUE(error.retriable) << error.message;
