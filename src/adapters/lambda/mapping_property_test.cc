@@ -74,8 +74,8 @@ class RandomWorld {
   MappingOptions make_options() {
     MappingOptions options;
     options.pollers = 1 + upto(3);
-    options.batch_records_most = static_cast<std::size_t>(1 + upto(12));
-    options.batch_bytes_most = static_cast<std::size_t>(400 + upto(2'000));
+    options.batch_records_most = 1 + static_cast<std::size_t>(upto(12));
+    options.batch_bytes_most = 400 + static_cast<std::size_t>(upto(2'000));
     options.window = milliseconds(upto(2) == 0 ? 0 : upto(500));
     if (upto(1) == 0) {
       options.retries_most = upto(6);

@@ -284,12 +284,13 @@ TEST(Mapping, PartialFailureSendsFromTheFirstFailedRecordOfEachPartition) {
 TEST(Mapping, AnUnknownIdentifierOrAMalformedResponseBringsTheWholeBatchAgain) {
   World world({.batch_records_most = 3, .report_item_failures = true});
   world.add_all(0, 0, 3);
-  for (const char* response : {R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":3}}]})",
-                               R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-1","offset":1}}]})",
-                               R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t","offset":1}}]})",
-                               R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":1}},)"
-                               R"({"itemIdentifier":{"partition":"t-0","offset":99}}]})",
-                               "ok", R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":0}}]})"}) {
+  const char* one_unknown = R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":1}},)"
+                            R"({"itemIdentifier":{"partition":"t-0","offset":99}}]})";
+  for (const char* response :
+       {R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":3}}]})",
+        R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-1","offset":1}}]})",
+        R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t","offset":1}}]})", one_unknown, "ok",
+        R"({"batchItemFailures":[{"itemIdentifier":{"partition":"t-0","offset":0}}]})"}) {
     world.move_to_due();
     ASSERT_EQ(world.next(), "0:0 0:1 0:2");
     EXPECT_NE(world.succeed(response), "") << response;
