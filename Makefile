@@ -33,7 +33,7 @@ test: deps-test ## Install what is needed, build, run the tests (under 30 minute
 test-all: deps-test ## Run every test, the slow ones too
 	@scripts/test $(JOBS) all
 
-lint: ## Look at every source with clang-format, shellcheck and clang-tidy (half an hour at first, then only what changed)
+lint: ## Look at every source with clang-format, shellcheck and clang-tidy (long at first, then only what changed)
 	@scripts/lint
 
 bench: deps-bench ## Measure: decode and fold, end to end against peers; prints ratios

@@ -217,7 +217,9 @@ CommandSpec consume_command() {
        {69, "Kafka or the table cannot be reached"},
        {74, "the table's disk is full, read-only or failing"},
        {77, "Kafka or AWS refused authentication or authorisation, or there are no AWS credentials"},
-       {78, "a DynamoDB table is missing or has another key"}},
+       {78,
+        "options, or properties of the Kafka client, cannot be used; a DynamoDB table is missing or has another "
+        "key; or another process has this one's group.instance.id"}},
       [] { return std::unique_ptr<Command>(std::make_unique<ConsumeCommand>()); }};
 }
 

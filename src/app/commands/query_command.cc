@@ -146,7 +146,8 @@ CommandSpec query_command() {
         "culvert query --table dynamodb:windows --device 7"},
        {"one device for a program",
         "culvert query --table sqlite:windows.db --device 7 --from 2026-11-23T15:00:00Z --format json"}},
-      {{65, "the file is no culvert table, or of another version"}, {78, "a DynamoDB table is missing or is another"}},
+      {{65, "the file is no culvert table, or the table is of another version"},
+       {78, "a DynamoDB table is missing or is another"}},
       [] { return std::unique_ptr<Command>(std::make_unique<QueryCommand>()); }};
 }
 
